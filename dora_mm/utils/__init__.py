@@ -1,0 +1,1 @@
+"""Helpers that need neither a model nor a data set."""

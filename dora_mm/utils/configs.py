@@ -1,0 +1,76 @@
+"""Where the configs that are shipped with dora_mm lie."""
+from pathlib import Path
+from typing import List
+
+PACKAGE_DIR = Path(__file__).resolve().parents[1]
+
+
+def config_root() -> Path:
+    """Find the folder of the shipped configs.
+
+    Returns:
+        Path: ``.mim/configs`` inside the package (installed), else
+        ``configs`` beside the package (a checkout that was not installed).
+
+    Raises:
+        FileNotFoundError: There is neither.
+    """
+    for folder in (PACKAGE_DIR / '.mim' / 'configs',
+                   PACKAGE_DIR.parent / 'configs'):
+        if folder.is_dir():
+            return folder.resolve()
+    raise FileNotFoundError(
+        f'{PACKAGE_DIR} holds no .mim/configs and no configs folder lies '
+        'beside it: this installation is incomplete. Run: pip install '
+        '--force-reinstall --no-deps dora-mm')
+
+
+def list_configs() -> List[str]:
+    """List the names that :func:`config_path` accepts, base files aside."""
+    root = config_root()
+    names = (path.relative_to(root) for path in root.rglob('*.py'))
+    return sorted(name.as_posix() for name in names
+                  if name.parts[0] != '_base_')
+
+
+def config_path(name: str) -> str:
+    """Give the path of a config that is shipped with dora_mm.
+
+    mmengine evaluates the right-hand side of ``_base_``, so
+    ``_base_ = __import__('dora_mm').config_path('dora/vit-s16_wt.py')`` works
+    in a config that is read by any program.
+
+    Args:
+        name (str): Path below the configs folder, such as
+            ``'dora/vit-s16_wt.py'``. The ending ``.py`` may be left out.
+
+    Returns:
+        str: Absolute path of the file.
+
+    Raises:
+        ValueError: No config has this name.
+    """
+    root = config_root()
+    file_name = name if name.endswith('.py') else f'{name}.py'
+    path = root / file_name
+    if not path.is_file():
+        raise ValueError(f'name={name!r} is not a config of dora_mm. Give one '
+                         f'of: {", ".join(list_configs())}')
+    return str(path)
+
+
+def register_config_packages() -> None:
+    """Make ``_base_ = 'dora_mm::...'`` and ``'mmseg::...'`` known to mmengine.
+
+    mmengine resolves such a name by a fixed table, whose value it looks up as
+    a distribution and then as a module.
+    """
+    # Imported here, so that the versions are checked before.
+    from mmengine.config.utils import MODULE2PACKAGE
+    from mmengine.utils import is_installed
+
+    # Only the module name serves a wheel and an editable install alike.
+    MODULE2PACKAGE.setdefault('dora_mm', 'dora_mm')
+    # The stock entry does not find OneDL's 'onedl-mmsegmentation'.
+    if not is_installed('mmsegmentation'):
+        MODULE2PACKAGE['mmseg'] = 'mmseg'
