@@ -1,0 +1,3 @@
+from .dora_vit import DoRAViT
+
+__all__ = ['DoRAViT']

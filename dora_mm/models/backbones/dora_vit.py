@@ -1,0 +1,195 @@
+# Letters: B clips or images, T frames, H heads, N patches, D channels.
+from typing import Tuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.model.weight_init import trunc_normal_
+from mmpretrain.models import VisionTransformer
+from mmpretrain.models.utils import resize_pos_embed
+from torch import Tensor
+
+from dora_mm.registry import MODELS
+from ..utils import TrackFeatures, resize_pos_embed_dino
+
+
+@MODELS.register_module()
+class DoRAViT(VisionTransformer):
+    """mmpretrain's ViT with what DoRA's tracker needs of one layer.
+
+    The state dict is that of :class:`mmpretrain.models.VisionTransformer`,
+    key for key, so a trained backbone loads strictly into the stock class.
+
+    Differences from the stock class: ``forward_track``; ``pos_interp``;
+    initialisation as in DINO (truncated normal, std 0.02, for every linear
+    layer, position embedding and [CLS]); ``train()`` and ``eval()`` return
+    self; frozen stages stay in eval mode.
+
+    Args:
+        arch (str | dict): See :class:`mmpretrain.models.VisionTransformer`.
+            ViT-Ti/S/B are 'deit-tiny', 'deit-small', 'deit-base'.
+        pos_interp (str): How position embeddings are resized to another
+            input size: 'dino' (scale factor with +0.1, the authors' code) or
+            'size' (mmpretrain). Defaults to 'size'.
+        **kwargs: Arguments of :class:`mmpretrain.models.VisionTransformer`.
+
+    Raises:
+        ValueError: If ``pos_interp`` is unknown.
+    """
+
+    def __init__(self, arch='deit-small', pos_interp='size', **kwargs) -> None:
+        if pos_interp not in ('dino', 'size'):
+            raise ValueError("pos_interp must be 'dino' or 'size', but got "
+                             f'{pos_interp!r}.')
+        super().__init__(arch=arch, **kwargs)
+        self.pos_interp = pos_interp
+
+    def init_weights(self) -> None:
+        """Initialise as DINO does, unless ``init_cfg`` loads a checkpoint."""
+        super().init_weights()
+        if isinstance(self.init_cfg, dict) \
+                and self.init_cfg['type'] == 'Pretrained':
+            return
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if self.cls_token is not None:
+            trunc_normal_(self.cls_token, std=0.02)
+
+    def train(self, mode: bool = True) -> 'DoRAViT':
+        """Set the mode, keep frozen stages in eval, and return self."""
+        super().train(mode)
+        if mode and self.frozen_stages > 0:
+            self._freeze_stages()
+        return self
+
+    def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
+        """Features of the layers in ``out_indices``.
+
+        Args:
+            x (Tensor): Images (B, 3, h, w), float, normalised.
+
+        Returns:
+            tuple[Tensor]: One entry per output layer, in ``out_type``.
+        """
+        x, patch_resolution = self._embed(x)  # (B, 1 + N, D)
+        outs = []
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            if i == self.num_layers - 1 and self.final_norm:
+                x = self.ln1(x)
+            if i in self.out_indices:
+                outs.append(self._format_output(x, patch_resolution))
+        return tuple(outs)
+
+    def forward_track(self,
+                      clips: Tensor,
+                      track_layer: int = -2,
+                      patch_feature: str = 'attention') -> TrackFeatures:
+        """Features for discovering and tracking objects, in one forward.
+
+        All frames go through as one batch. Attention is computed fused; only
+        the [CLS] row of t0 in the tracking layer is ever materialised.
+
+        Args:
+            clips (Tensor): (B, T, 3, h, w), float, normalised.
+            track_layer (int): Layer of queries, keys and attention; negative
+                counts from the end. The paper's Fig. 3 takes the second last
+                (-2), the authors' code the last (-1). Defaults to -2.
+            patch_feature (str): The patch tokens Z~: 'attention' is the output
+                of the tracking layer's attention (paper), 'final' the tokens
+                after the final norm (authors' code).
+
+        Returns:
+            TrackFeatures: See there for the shapes.
+
+        Raises:
+            ValueError: If an argument is out of range or there is no [CLS].
+        """
+        layers = range(self.num_layers)
+        if not -self.num_layers <= track_layer < self.num_layers:
+            raise ValueError(f'track_layer must be in [-{self.num_layers}, '
+                             f'{self.num_layers}), but got {track_layer}.')
+        if patch_feature not in ('attention', 'final'):
+            raise ValueError("patch_feature must be 'attention' or 'final', "
+                             f'but got {patch_feature!r}.')
+        if self.cls_token is None:
+            raise ValueError('forward_track needs with_cls_token=True.')
+        batch, frames = clips.shape[:2]
+        x, _ = self._embed(clips.flatten(0, 1))  # (B * T, 1 + N, D)
+        for i, layer in enumerate(self.layers):
+            if i != layers[track_layer]:
+                x = layer(x)
+                continue
+            attn_out, query, key = self._attend(layer.attn, layer.ln1(x))
+            x = x + attn_out
+            x = layer.ffn(layer.ln2(x), identity=x)
+        if self.final_norm:
+            x = self.ln1(x)
+
+        def per_frame(tensor):
+            return tensor.unflatten(0, (batch, frames))
+
+        tokens = x if patch_feature == 'final' else attn_out
+        query, key = per_frame(query), per_frame(key)  # (B, T, H, 1 + N, d)
+        return TrackFeatures(
+            cls_token=per_frame(x[:, 0]),
+            patch_tokens=per_frame(tokens)[:, 0, 1:],
+            query=query[:, 0, :, 1:].transpose(1, 2).flatten(2),
+            key=key[..., 1:, :].transpose(2, 3).flatten(3),
+            cls_attn=self._cls_attention(query[:, 0], key[:, 0]))
+
+    def _embed(self, x: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
+        """Images (B, 3, h, w) to tokens (B, extra + N, D) and the grid."""
+        x, patch_resolution = self.patch_embed(x)
+        if self.cls_token is not None:
+            x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
+        if self.pos_interp == 'dino':
+            pos_embed = resize_pos_embed_dino(self.pos_embed, patch_resolution,
+                                              self.num_extra_tokens)
+        else:
+            pos_embed = resize_pos_embed(
+                self.pos_embed,
+                self.patch_resolution,
+                patch_resolution,
+                mode=self.interpolate_mode,
+                num_extra_tokens=self.num_extra_tokens)
+        x = self.pre_norm(self.drop_after_pos(x + pos_embed))
+        return x, patch_resolution
+
+    @staticmethod
+    def _attend(attn: nn.Module, x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """One attention layer; also returns its query and key.
+
+        Args:
+            attn (MultiheadAttention): mmpretrain's module.
+            x (Tensor): (B, 1 + N, D).
+
+        Returns:
+            tuple: Output (B, 1 + N, D), query and key (B, H, 1 + N, D / H).
+        """
+        qkv = attn.qkv(x).unflatten(-1, (3, attn.num_heads, attn.head_dims))
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        out = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            dropout_p=attn.attn_drop if attn.training else 0.)
+        out = attn.proj_drop(attn.proj(out.transpose(1, 2).flatten(2)))
+        return attn.out_drop(attn.gamma1(out)), query, key
+
+    @staticmethod
+    def _cls_attention(query: Tensor, key: Tensor) -> Tensor:
+        """softmax(q k^T / sqrt(d)) of the [CLS] row over the patches.
+
+        Args:
+            query, key (Tensor): (B, H, 1 + N, d).
+
+        Returns:
+            Tensor: (B, H, N), float32; with [CLS]'s own weight it sums to 1.
+        """
+        query = query[:, :, :1].float() * query.shape[-1]**-0.5
+        attn = (query @ key.float().mT).softmax(dim=-1)  # (B, H, 1, 1 + N)
+        return attn[:, :, 0, 1:]

@@ -1,0 +1,3 @@
+from .sinkhorn_prototype_head import SinkhornPrototypeHead
+
+__all__ = ['SinkhornPrototypeHead']

@@ -1,0 +1,166 @@
+# Letters: B clips, T frames, K objects, H heads, N patches, D channels.
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import get_rank
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from dora_mm.registry import MODELS
+from ..utils import ObjectTracks, TrackFeatures, sinkhorn_knopp
+
+
+@MODELS.register_module()
+class SinkhornPrototypeHead(BaseModule):
+    """Discover objects in the first frame, separate them, track them.
+
+    Paper: "Is ImageNet worth 1 video?", section 4, equations 2 to 6. It has
+    no parameters and computes in float32 without gradient.
+
+    Args:
+        num_objects (int): K, the number of heads drawn. Defaults to 3.
+        epsilon (float): Regularisation of the transport. Defaults to 0.05.
+        num_iters (int): Sinkhorn-Knopp iterations. Defaults to 30.
+        normalize_tokens (bool): L2-normalise the patch tokens Z~ before the
+            transport, as the authors' code does; the paper's equation 4 does
+            not. Without it the scores grow with the tokens' norm and the
+            plan hardens. Defaults to False.
+        plan_mass (str): 'unit' gives the plan a total mass of 1, rows 1 / N
+            and columns 1 / K (paper), so a refined prototype is a weighted
+            mean over K; 'patch' gives every patch's row a mass of 1 (the
+            authors' code), so it is a sum N times as long and the tracks are
+            sharper. Defaults to 'unit'.
+        draw (str): 'batch' draws K heads that all clips share (the authors'
+            code), 'sample' draws anew for each clip. Defaults to 'batch'.
+        sync_draw (bool): Whether every rank draws the same heads. Defaults to
+            True. The authors' code draws from Python's ``random``, which it
+            never seeds, so its ranks differ.
+        init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self,
+                 num_objects: int = 3,
+                 epsilon: float = 0.05,
+                 num_iters: int = 30,
+                 normalize_tokens: bool = False,
+                 plan_mass: str = 'unit',
+                 draw: str = 'batch',
+                 sync_draw: bool = True,
+                 init_cfg=None) -> None:
+        super().__init__(init_cfg)
+        if num_objects < 1:
+            raise ValueError(f'num_objects must be >= 1, got {num_objects}.')
+        if plan_mass not in ('unit', 'patch'):
+            raise ValueError(
+                f"plan_mass must be 'unit' or 'patch', but got {plan_mass!r}.")
+        if draw not in ('batch', 'sample'):
+            raise ValueError(
+                f"draw must be 'batch' or 'sample', but got {draw!r}.")
+        self.num_objects = num_objects
+        self.epsilon = epsilon
+        self.num_iters = num_iters
+        self.normalize_tokens = normalize_tokens
+        self.plan_mass = plan_mass
+        self.draw = draw
+        self.sync_draw = sync_draw
+        self._generator = None
+
+    def seed(self, seed: int) -> None:
+        """Seed the draw of heads.
+
+        Args:
+            seed (int): The same on every rank; with ``sync_draw=False`` the
+                rank is mixed in here.
+        """
+        self._generator = torch.Generator()
+        self._generator.manual_seed(seed if self.sync_draw else seed + 7919 *
+                                    (get_rank() + 1))
+
+    def draw_heads(self, batch: int, num_heads: int) -> Tensor:
+        """Draw K different heads for each clip.
+
+        Args:
+            batch (int): B.
+            num_heads (int): H, must be at least K.
+
+        Returns:
+            Tensor: (B, K), int64, on the CPU.
+
+        Raises:
+            ValueError: If the backbone has fewer heads than objects.
+        """
+        if num_heads < self.num_objects:
+            raise ValueError(
+                f'num_objects={self.num_objects}, but the backbone has only '
+                f'{num_heads} attention heads; lower num_objects or choose a '
+                'wider arch.')
+        if self._generator is None:
+            self.seed(torch.initial_seed() % 2**62)
+        rows = batch if self.draw == 'sample' else 1
+        order = torch.rand(rows, num_heads, generator=self._generator)
+        return order.argsort(-1)[:, :self.num_objects].expand(batch, -1)
+
+    @torch.no_grad()
+    def forward(self,
+                feats: TrackFeatures,
+                heads: Optional[Tensor] = None) -> ObjectTracks:
+        """Discover, refine, track.
+
+        Args:
+            feats (TrackFeatures): The teacher's features.
+            heads (Tensor, optional): (B, K) heads to use instead of a draw.
+
+        Returns:
+            ObjectTracks: See there for the shapes.
+        """
+        with torch.autocast(feats.key.device.type, enabled=False):
+            return self._forward(
+                TrackFeatures(*(tensor.float() for tensor in feats)), heads)
+
+    def _forward(self, feats: TrackFeatures,
+                 heads: Optional[Tensor]) -> ObjectTracks:
+        if heads is None:
+            heads = self.draw_heads(*feats.cls_attn.shape[:2])
+        heads = heads.to(feats.cls_attn.device, non_blocking=True)
+        num_patches = feats.cls_attn.shape[-1]
+
+        # discover: A (B, K, N), P = A Q~ (B, K, D)                     eq. 2
+        attn = feats.cls_attn.gather(
+            1, heads[:, :, None].expand(-1, -1, num_patches))
+        object_prototypes = attn @ feats.query
+
+        # refine: M* (B, N, K), P' = M*^T Z~ (B, K, D)               eq. 4, 5
+        tokens = feats.patch_tokens
+        if self.normalize_tokens:
+            tokens = F.normalize(tokens, dim=-1)
+        transport_plan = sinkhorn_knopp(tokens @ object_prototypes.mT,
+                                        self.epsilon, self.num_iters)
+        if self.plan_mass == 'unit':
+            transport_plan = transport_plan / num_patches
+        refined_prototypes = transport_plan.mT @ tokens
+
+        return ObjectTracks(
+            heads=heads,
+            object_prototypes=object_prototypes,
+            transport_plan=transport_plan,
+            refined_prototypes=refined_prototypes,
+            raw_track_attn=self._track(object_prototypes, feats.key),  # eq. 3
+            track_attn=self._track(refined_prototypes, feats.key))  # eq. 6
+
+    @staticmethod
+    def _track(prototypes: Tensor, key: Tensor) -> Tensor:
+        """softmax(P K^T / sqrt(D)) over the patches of every frame.
+
+        Args:
+            prototypes (Tensor): (B, K, D).
+            key (Tensor): (B, T, N, D).
+
+        Returns:
+            Tensor: (B, T, K, N).
+        """
+        scale = prototypes.shape[-1]**-0.5
+        return (scale * prototypes[:, None] @ key.mT).softmax(dim=-1)

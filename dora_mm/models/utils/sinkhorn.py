@@ -1,0 +1,49 @@
+import math
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def sinkhorn_knopp(scores: Tensor,
+                   epsilon: float = 0.05,
+                   num_iters: int = 30) -> Tensor:
+    r"""Optimal transport between N patches and K objects (eq. 4).
+
+    Finds :math:`M = \mathrm{diag}(u) \exp(S / \varepsilon) \mathrm{diag}(v)`
+    with uniform marginals by scaling objects to ``1 / K``, then patches to
+    ``1 / N``, in turn. It works on logarithms, where nothing underflows: the
+    result is finite for any finite input. The authors' code scales
+    :math:`\exp(\cdot)` itself, where an object whose scores all lie about
+    ``90 * epsilon`` below the largest one becomes 0 / 0.
+
+    Like the authors' code, the plan is returned times N, so that each patch's
+    row is a distribution over the objects.
+
+    Args:
+        scores (Tensor): (..., N, K), any floating dtype; computed in float32
+            (float64 stays float64).
+        epsilon (float): Entropic regularisation, > 0. Defaults to 0.05.
+        num_iters (int): Pairs of scalings, >= 1. Defaults to 30.
+
+    Returns:
+        Tensor: Plan (..., N, K), rows sum to 1, columns to about N / K.
+
+    Raises:
+        ValueError: If ``epsilon`` or ``num_iters`` is out of range.
+    """
+    if epsilon <= 0:
+        raise ValueError(f'epsilon must be > 0, but got {epsilon}.')
+    if num_iters < 1:
+        raise ValueError(f'num_iters must be >= 1, but got {num_iters}.')
+    if scores.dtype != torch.float64:
+        scores = scores.float()
+    # A common offset does not change the plan, and near 0 float32 is finest.
+    log_plan = (scores - scores.amax(dim=(-2, -1), keepdim=True)) / epsilon
+    num_patches, num_objects = scores.shape[-2:]
+    for _ in range(num_iters):
+        log_plan = log_plan - log_plan.logsumexp(-2, keepdim=True)
+        log_plan = log_plan - math.log(num_objects)
+        log_plan = log_plan - log_plan.logsumexp(-1, keepdim=True)
+        log_plan = log_plan - math.log(num_patches)
+    return (log_plan + math.log(num_patches)).exp()

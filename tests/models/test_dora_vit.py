@@ -1,0 +1,108 @@
+import pytest
+import torch
+from mmpretrain.models import VisionTransformer
+
+from dora_mm.models import DoRAViT
+
+ARCH = dict(embed_dims=48, num_layers=3, num_heads=4, feedforward_channels=96)
+
+
+@pytest.fixture
+def backbone():
+    torch.manual_seed(0)
+    backbone = DoRAViT(ARCH, img_size=32, patch_size=8, out_type='raw')
+    backbone.init_weights()
+    for param in backbone.parameters():
+        torch.nn.init.normal_(param, std=0.2)
+    return backbone
+
+
+@pytest.mark.parametrize('size', [(32, 32), (16, 48)])
+def test_weights_and_features_are_those_of_the_stock_class(backbone, size):
+    stock = VisionTransformer(ARCH, img_size=32, patch_size=8, out_type='raw')
+    stock.load_state_dict(backbone.state_dict(), strict=True)
+    images = torch.randn(2, 3, *size)
+    torch.testing.assert_close(backbone.eval()(images)[-1],
+                               _eval(stock)(images)[-1])
+
+
+def test_dino_and_size_interpolation_agree_only_at_the_trained_size(backbone):
+    backbone.eval()
+    dino = DoRAViT(
+        ARCH, img_size=32, patch_size=8, out_type='raw', pos_interp='dino')
+    dino.load_state_dict(backbone.state_dict())
+    dino.eval()
+    large, small = torch.randn(1, 3, 32, 32), torch.randn(1, 3, 16, 16)
+    assert torch.equal(backbone(large)[-1], dino(large)[-1])
+    assert not torch.allclose(backbone(small)[-1], dino(small)[-1], rtol=1e-3)
+
+
+@pytest.mark.parametrize('layer', [-2, 2])
+@pytest.mark.parametrize('feature', ['attention', 'final'])
+def test_track_features_against_one_frame_at_a_time(backbone, layer, feature):
+    """Frame by frame, head by head, the attention matrix written out."""
+    backbone.eval()
+    clips = torch.randn(2, 3, 3, 32, 16)
+    feats = backbone.forward_track(clips, layer, feature)
+    target = backbone.layers[layer]
+    head_dims = 48 // 4
+    for b in range(2):
+        for t in range(3):
+            x, _ = backbone._embed(clips[b, t][None])
+            for module in backbone.layers:
+                if module is target:
+                    qkv = target.attn.qkv(target.ln1(x))[0]
+                    attn_out = target.attn(target.ln1(x))[0]
+                x = module(x)
+            x = backbone.ln1(x)[0]
+            query, key, _ = qkv.split(48, dim=-1)
+            torch.testing.assert_close(feats.cls_token[b, t], x[0])
+            torch.testing.assert_close(feats.key[b, t], key[1:])
+            if t > 0:
+                continue
+            torch.testing.assert_close(feats.query[b], query[1:])
+            tokens = x if feature == 'final' else attn_out
+            torch.testing.assert_close(feats.patch_tokens[b], tokens[1:])
+            for h in range(4):
+                part = slice(h * head_dims, (h + 1) * head_dims)
+                row = query[0, part] @ key[:, part].T / head_dims**0.5
+                torch.testing.assert_close(feats.cls_attn[b, h],
+                                           row.softmax(0)[1:])
+
+
+def test_frozen_stages_stay_in_eval():
+    """mmpretrain switches drop path of frozen layers back on in train()."""
+    backbone = DoRAViT(
+        ARCH, img_size=32, patch_size=8, frozen_stages=3, drop_path_rate=0.9)
+    assert backbone.train() is backbone and backbone.eval() is backbone
+    backbone.train()
+    assert not any(layer.training for layer in backbone.layers)
+    assert not any(p.requires_grad for p in backbone.parameters())
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(backbone(images)[0], backbone(images)[0])
+
+
+@pytest.mark.parametrize('kwargs, word', [
+    (dict(track_layer=3), 'track_layer'),
+    (dict(patch_feature='keys'), 'patch_feature'),
+])
+def test_bad_track_arguments(backbone, kwargs, word):
+    with pytest.raises(ValueError, match=word):
+        backbone.forward_track(torch.zeros(1, 1, 3, 32, 32), **kwargs)
+
+
+def test_bad_pos_interp():
+    with pytest.raises(ValueError, match='bilinear'):
+        DoRAViT(ARCH, pos_interp='bilinear')
+
+
+def test_dino_interpolation_needs_a_square_grid():
+    backbone = DoRAViT(
+        ARCH, img_size=(32, 16), patch_size=8, pos_interp='dino')
+    with pytest.raises(ValueError, match='square'):
+        backbone(torch.zeros(1, 3, 32, 32))
+
+
+def _eval(module):
+    module.eval()
+    return module
