@@ -1,0 +1,93 @@
+# Letters: B clips, T frames, K objects, N patches; h, w: patch grid.
+import math
+
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import BaseTransform
+
+from dora_mm.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class MultiObjectMaskTransform(BaseTransform):
+    """Cut tracked objects out of a batch of clips (eq. 7).
+
+    It needs the teacher's attention, so :class:`DoRA` builds it and applies
+    it on the device, to a batch. Frames are masked after normalisation, as in
+    the authors' code: hidden pixels are 0, the data set's mean colour.
+
+    Required Keys:
+
+    - clips (Tensor): (B, T, 3, H, W), normalised.
+    - track_attn (Tensor): (B, T, K, N), float32, >= 0.
+
+    Added Keys:
+
+    - object_masks (Tensor): (B, T, K, h, w) on the patch grid; 0 or 1, or in
+      [0, 1] for soft masks, in the dtype of the clips.
+    - masked_clips (Tensor): (K, B, T, 3, H, W).
+    - empty_masks, full_masks (Tensor): Scalars, the share of the B * T * K
+      masks that hide everything and nothing.
+
+    Args:
+        mode (str): 'map' keeps the patches above the mean of their own map.
+            'batch' divides each map by its L2 norm and keeps what is above
+            the mean over all clips of the batch, for each object and frame:
+            the authors' code, where a clip's mask depends on its batch-mates
+            and can be empty or full. 'soft' multiplies by the map over its
+            maximum (the paper's Fig. 3), bilinear between patches. Defaults
+            to 'map'.
+
+    Raises:
+        ValueError: If ``mode`` is unknown, or the maps do not fit the clips.
+    """
+
+    MODES = ('map', 'batch', 'soft')
+
+    def __init__(self, mode: str = 'map') -> None:
+        if mode not in self.MODES:
+            raise ValueError(f'mode must be one of {self.MODES}, but got '
+                             f'{mode!r}.')
+        self.mode = mode
+
+    @torch.no_grad()
+    def transform(self, results: dict) -> dict:
+        """Add the masks and the masked clips."""
+        clips, track_attn = results['clips'], results['track_attn']
+        height, width = clips.shape[-2:]
+        patch_size = math.isqrt(height * width // track_attn.shape[-1])
+        grid = (height // max(patch_size, 1), width // max(patch_size, 1))
+        if math.prod(grid) != track_attn.shape[-1]:
+            raise ValueError(
+                f'track_attn has {track_attn.shape[-1]} patches, which no '
+                f'square patch size divides a {height}x{width} clip into; '
+                'choose view sizes that are multiples of the patch size.')
+        masks = self._masks(track_attn).to(clips.dtype)
+        kept = masks.sum(-1)
+        results['empty_masks'] = (kept == 0).float().mean()
+        results['full_masks'] = (masks == 1).all(-1).float().mean()
+        results['object_masks'] = masks.unflatten(-1, grid)
+        results['masked_clips'] = clips * self._upsample(
+            results['object_masks'], (height, width))
+        return results
+
+    def _masks(self, track_attn: torch.Tensor) -> torch.Tensor:
+        """(B, T, K, N) maps to masks of the same shape."""
+        if self.mode == 'soft':
+            return track_attn / track_attn.amax(-1, keepdim=True)
+        if self.mode == 'map':
+            return track_attn > track_attn.mean(-1, keepdim=True)
+        unit = track_attn / track_attn.norm(dim=-1, keepdim=True)
+        return unit > unit.mean((0, 3), keepdim=True)
+
+    def _upsample(self, masks: torch.Tensor, size) -> torch.Tensor:
+        """(B, T, K, h, w) to pixels, (K, B, T, 1, H, W)."""
+        mode = dict(mode='nearest')
+        if self.mode == 'soft':
+            mode = dict(mode='bilinear', align_corners=False)
+        pixels = F.interpolate(masks.flatten(0, 1), size=size, **mode)
+        return pixels.unflatten(0, masks.shape[:2]).permute(2, 0, 1, 3,
+                                                            4)[:, :, :, None]
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}(mode={self.mode!r})'

@@ -1,0 +1,3 @@
+from .dora_loss import DoRALoss
+
+__all__ = ['DoRALoss']
