@@ -1,0 +1,3 @@
+from .clip_view_preprocessor import ClipViewPreprocessor
+
+__all__ = ['ClipViewPreprocessor']

@@ -1,0 +1,102 @@
+"""Random numbers of the views: drawn on the CPU, a pure function of seeds.
+
+Letters: B clips, T frames, V views, H, W height and width in pixels.
+"""
+from typing import Sequence, Tuple
+
+import numpy as np
+import torch
+
+# torchvision's RandomResizedCrop draws up to ten boxes and keeps the first
+# that fits; a box takes an area and an aspect ratio, its corner two more.
+NUM_BOX_TRIES = 10
+NUM_BOX_UNIFORMS = 2 * NUM_BOX_TRIES + 2
+
+
+def clip_uniforms(seeds: Sequence[int], stream: int,
+                  shape: Tuple[int, ...]) -> np.ndarray:
+    """Draw one block of uniform numbers for every clip.
+
+    The block of a clip depends on ``(seed, stream)`` alone, and the numbers
+    come in row-major order: a longer first axis (one more view) leaves the
+    earlier rows as they were.
+
+    Philox rather than :class:`torch.Generator`, because the CPU generator of
+    torch keeps only the lower 32 bits of its seed, and because Philox is
+    keyed: the streams of one clip are independent without mixing seeds.
+
+    Args:
+        seeds (Sequence[int]): B seeds in [0, 2**64).
+        stream (int): Which numbers of the clip, e.g. geometry or colour.
+        shape (Tuple[int, ...]): Shape of one clip's block.
+
+    Returns:
+        np.ndarray: float64 (B, \\*shape) in [0, 1).
+    """
+    block = np.empty((len(seeds), *shape))
+    for row, seed in zip(block, seeds):
+        key = np.array([seed, stream], dtype=np.uint64)
+        row[...] = np.random.Generator(np.random.Philox(key=key)).random(shape)
+    return block
+
+
+def _fallback_box(height: int, width: int,
+                  ratio: Tuple[float, float]) -> Tuple[int, int]:
+    """Height and width of the central box taken when no draw fits."""
+    if width / height < ratio[0]:
+        return round(width / ratio[0]), width
+    if width / height > ratio[1]:
+        return height, round(height * ratio[1])
+    return height, width
+
+
+def random_resized_boxes(uniforms: np.ndarray, height: int, width: int,
+                         scale: Tuple[float, float],
+                         ratio: Tuple[float, float]) -> np.ndarray:
+    """Boxes with the law of torchvision's ``RandomResizedCrop``.
+
+    Args:
+        uniforms (np.ndarray): (..., 22) in [0, 1): ten areas, ten aspect
+            ratios, the vertical and the horizontal position.
+        height (int): Height of the image in pixels.
+        width (int): Width of the image in pixels.
+        scale (Tuple[float, float]): Range of the box's share of the area.
+        ratio (Tuple[float, float]): Range of width / height, drawn uniformly
+            in its logarithm.
+
+    Returns:
+        np.ndarray: int64 (..., 4): top, left, height, width in pixels.
+    """
+    areas = uniforms[..., :NUM_BOX_TRIES]
+    areas = height * width * (scale[0] + (scale[1] - scale[0]) * areas)
+    low, high = np.log(ratio)
+    ratios = uniforms[..., NUM_BOX_TRIES:2 * NUM_BOX_TRIES]
+    ratios = np.exp(low + (high - low) * ratios)
+    widths = np.rint(np.sqrt(areas * ratios))
+    heights = np.rint(np.sqrt(areas / ratios))
+    fits = (0 < widths) & (widths <= width)
+    fits &= (0 < heights) & (heights <= height)
+
+    first = fits.argmax(-1)[..., None]
+    box_h = np.take_along_axis(heights, first, -1)[..., 0]
+    box_w = np.take_along_axis(widths, first, -1)[..., 0]
+    top = np.floor(uniforms[..., -2] * (height - box_h + 1))
+    left = np.floor(uniforms[..., -1] * (width - box_w + 1))
+
+    safe_h, safe_w = _fallback_box(height, width, ratio)
+    safe = ((height - safe_h) // 2, (width - safe_w) // 2, safe_h, safe_w)
+    boxes = np.stack((top, left, box_h, box_w), -1)
+    boxes = np.where(fits.any(-1)[..., None], boxes, safe)
+    return boxes.astype(np.int64)
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Copy parameters to ``device`` without making the host wait.
+
+    A copy from pageable memory waits for the stream; one from pinned memory
+    is queued like a kernel.
+    """
+    tensor = torch.from_numpy(array)
+    if device.type == 'cuda':
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
