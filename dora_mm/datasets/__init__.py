@@ -1,0 +1,6 @@
+"""Video clips on the worker: dataset, sampler, readers and transforms."""
+from .clip_sampler import ClipSampler
+from .transforms import *  # noqa: F401,F403
+from .walking_tours_video_dataset import WalkingToursVideoDataset
+
+__all__ = ['ClipSampler', 'WalkingToursVideoDataset']

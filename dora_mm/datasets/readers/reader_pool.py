@@ -1,0 +1,68 @@
+import os
+from collections import OrderedDict
+from typing import Optional
+
+from .build_reader import build_reader, reader_class
+from .video_reader import VideoReader
+
+
+class ReaderPool:
+    """Open files of one process, at most ``max_open`` of them.
+
+    The file used longest ago is closed first. The pool may be copied to other
+    processes, by fork or by pickle: each opens its own files. A reader must
+    bear to be freed in a fork of the process that opened it.
+
+    Args:
+        reader (dict, optional): Config of the readers, see
+            :func:`build_reader`. Defaults to None.
+        max_open (int): Most files open at a time. Defaults to 4.
+
+    Raises:
+        ValueError: If ``max_open`` is below 1 or the reader is unknown.
+    """
+
+    def __init__(self,
+                 reader: Optional[dict] = None,
+                 max_open: int = 4) -> None:
+        if max_open < 1:
+            raise ValueError(
+                f'`max_open` must be at least 1, but got {max_open}.')
+        self.reader_type = reader_class(reader)
+        self.reader = reader
+        self.max_open = max_open
+        self._readers = OrderedDict()
+        self._pid = os.getpid()
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def __getstate__(self) -> dict:
+        return dict(self.__dict__, _readers=OrderedDict())
+
+    def get(self, path: str) -> VideoReader:
+        """Reader of a file, open if it was used lately.
+
+        Args:
+            path (str): The file.
+
+        Returns:
+            VideoReader: The reader, owned by the pool.
+        """
+        if self._pid != os.getpid():
+            self._readers = OrderedDict()
+            self._pid = os.getpid()
+        if path not in self._readers:
+            # First make room: two open 4K decoders are gigabytes.
+            while len(self._readers) >= self.max_open:
+                self._readers.popitem(last=False)[1].close()
+            self._readers[path] = build_reader(path, self.reader)
+        self._readers.move_to_end(path)
+        return self._readers[path]
+
+    def close(self) -> None:
+        """Close all files that this process has opened."""
+        if self._pid == os.getpid():
+            for reader in self._readers.values():
+                reader.close()
+            self._readers.clear()

@@ -1,0 +1,10 @@
+"""Transforms of clips."""
+from .clip_random_resized_crop import ClipRandomResizedCrop
+from .load_clip_from_video import LoadClipFromVideo
+from .multi_object_mask_transform import MultiObjectMaskTransform
+from .pack_clip_inputs import PackClipInputs
+
+__all__ = [
+    'MultiObjectMaskTransform', 'ClipRandomResizedCrop', 'LoadClipFromVideo',
+    'PackClipInputs'
+]

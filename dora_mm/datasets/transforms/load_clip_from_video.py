@@ -1,0 +1,70 @@
+from typing import Optional
+
+from mmcv.transforms import BaseTransform
+
+from dora_mm.datasets.readers import ReaderPool, VideoInfo
+from dora_mm.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadClipFromVideo(BaseTransform):
+    """Decode the frames of a clip.
+
+    The files are opened in the process that reads them and stay open.
+
+    **Required Keys:**
+
+    - video_path (str)
+    - frame_indices (int64 (T, ))
+
+    **Added Keys:**
+
+    - clip (uint8 (T, H, W, 3), RGB)
+
+    Args:
+        reader (dict, optional): Config of the reader, ``type`` and its
+            arguments; None is ``dict(type='DecordReader')``. Defaults to
+            None.
+        max_open_files (int): Most files that one worker keeps open. Opening
+            an hour of 4K takes seconds, keeping it open takes memory.
+            Defaults to 4.
+
+    Raises:
+        ValueError: If ``max_open_files`` is below 1 or the reader unknown.
+    """
+
+    def __init__(self,
+                 reader: Optional[dict] = None,
+                 max_open_files: int = 4) -> None:
+        self.pool = ReaderPool(reader, max_open_files)
+
+    def check_video(self, info: VideoInfo) -> None:
+        """Refuse a file that the reader is known to fail on.
+
+        Args:
+            info (VideoInfo): The file's description.
+
+        Raises:
+            ValueError: Naming the file and the remedy.
+        """
+        self.pool.reader_type.check_video(info)
+
+    def transform(self, results: dict) -> dict:
+        """Decode the frames.
+
+        Args:
+            results (dict): See the required keys.
+
+        Returns:
+            dict: The same dict with ``clip`` added.
+
+        Raises:
+            VideoDecodeError: If a frame cannot be decoded.
+        """
+        reader = self.pool.get(results['video_path'])
+        results['clip'] = reader.get_frames(results['frame_indices'])
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(reader={self.pool.reader}, '
+                f'max_open_files={self.pool.max_open})')

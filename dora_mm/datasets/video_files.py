@@ -1,0 +1,71 @@
+"""From what a user writes as ``video`` to a list of files."""
+import os
+import re
+from pathlib import Path
+from typing import List, Sequence, Tuple, Union
+
+VIDEO_EXTENSIONS = ('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi')
+
+PathLike = Union[str, os.PathLike]
+
+
+def _natural_key(path: Path) -> Tuple:
+    """Sort key that puts ``walk2.mp4`` before ``walk10.mp4``."""
+    pieces = re.split(r'(\d+)', str(path).lower())
+    return tuple(int(p) if p.isdigit() else p for p in pieces)
+
+
+def _files_of_folder(folder: Path) -> List[Path]:
+    # A leading dot marks unfinished downloads and macOS resource forks.
+    files = [
+        path for path in folder.rglob('*')
+        if path.suffix.lower() in VIDEO_EXTENSIONS
+        and not path.name.startswith('.') and path.is_file()
+    ]
+    if not files:
+        raise ValueError(
+            f'no video found in the folder {str(folder)!r}. Put files with '
+            f'one of the extensions {", ".join(VIDEO_EXTENSIONS)} there, or '
+            'name the files in `video`.')
+    return sorted(files, key=_natural_key)
+
+
+def find_video_files(video: Union[PathLike, Sequence[PathLike]],
+                     data_root: PathLike = '') -> List[str]:
+    """List the video files that a user names.
+
+    Args:
+        video (str | Path | Sequence): One path or several. A folder stands
+            for all videos below it, at any depth, in natural order (2 before
+            10); a file may have any extension.
+        data_root (str | Path): Folder that relative paths start from.
+            Defaults to '', the working directory.
+
+    Returns:
+        list[str]: Paths of existing files, in the order given.
+
+    Raises:
+        TypeError: If ``video`` is neither a path nor a sequence of paths.
+        ValueError: If a path does not exist or nothing is found.
+    """
+    if isinstance(video, (str, os.PathLike)):
+        video = [video]
+    if not isinstance(video, (list, tuple)) or not all(
+            isinstance(v, (str, os.PathLike)) for v in video):
+        raise TypeError('`video` must be a path or a list of paths, but got '
+                        f'{video!r}.')
+    files = []
+    for name in video:
+        path = Path(data_root).expanduser() / Path(name).expanduser()
+        if path.is_dir():
+            files.extend(_files_of_folder(path))
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ValueError(
+                f'the video {str(path)!r} does not exist. Check `video` '
+                f'({str(name)!r}) and `data_root` ({str(data_root)!r}).')
+    if not files:
+        raise ValueError('`video` is an empty list: name at least one file '
+                         'or folder.')
+    return [str(path) for path in files]

@@ -1,0 +1,241 @@
+import logging
+from typing import Callable, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
+
+from dora_mm.registry import DATASETS
+from .mix_seed import mix_seed
+from .readers import VideoDecodeError, VideoInfo
+from .transforms import LoadClipFromVideo
+from .video_files import PathLike, find_video_files
+
+# Keeps the draw of another clip apart from all else drawn from the seed.
+_REPLACEMENT = 0x5EB1ACE
+
+
+@DATASETS.register_module()
+class WalkingToursVideoDataset(Dataset):
+    """Clips of ``clip_len`` frames from hours-long videos.
+
+    Every start frame is a sample. Nothing is stored for a clip: an index is
+    turned into a file and a start frame by arithmetic, so the memory depends
+    on the number of files only. Frames per second and number of frames are
+    read from each file when the dataset is built, in the main process.
+
+    Neighbouring frames of a clip are ``step`` frames apart. With
+    ``frame_interval`` the step is ``round(fps * frame_interval)`` of each
+    file, and a file of F frames has ``F - (clip_len - 1) * step`` clips, all
+    there are. With ``frame_stride`` the step is given, and a file has
+    ``F - clip_len * step`` clips, as in the authors' code: the last ``step``
+    start frames are left out, so an epoch has the length of theirs.
+
+    Differs from the authors' code: any number of videos, frames per second
+    are respected, and an unreadable clip is replaced instead of being tried
+    for ever. The other clip is a function of the seed, so a run stays
+    reproducible. :class:`dora_mm.engine.hooks.ReplacedClipHook` stops a run
+    with too many of them.
+
+    Args:
+        video (str | Path | Sequence): A file, a folder (all videos below it)
+            or a list of them; see
+            :func:`dora_mm.datasets.video_files.find_video_files`.
+        data_root (str | Path): Folder that relative paths start from.
+            Defaults to ''.
+        clip_len (int): Frames in a clip, T. Defaults to 8.
+        frame_interval (float, optional): Seconds between neighbouring frames.
+            Exactly one of this and ``frame_stride`` is given.
+        frame_stride (int, optional): Frames from one frame to the next.
+        start_stride (int): Use every n-th start frame only. Defaults to 1.
+        pipeline (Sequence): Transforms, normally LoadClipFromVideo,
+            ClipRandomResizedCrop and PackClipInputs. Defaults to ().
+        max_replacements (int): How many other clips are tried for one that
+            cannot be decoded. Defaults to 8.
+
+    Raises:
+        TypeError: If ``video`` is not a path or a list of paths.
+        ValueError: If an argument is out of range, or a file is missing, not
+            a video, or not readable; the message names it and the remedy. A
+            file shorter than a clip is left out with a warning, unless none
+            remains.
+    """
+
+    def __init__(self,
+                 video: Union[PathLike, Sequence[PathLike]],
+                 data_root: PathLike = '',
+                 clip_len: int = 8,
+                 frame_interval: Optional[float] = None,
+                 frame_stride: Optional[int] = None,
+                 start_stride: int = 1,
+                 pipeline: Sequence[Union[dict, Callable]] = (),
+                 max_replacements: int = 8) -> None:
+        _check_numbers(clip_len, frame_interval, frame_stride, start_stride,
+                       max_replacements)
+        self.clip_len = clip_len
+        self.frame_interval = frame_interval
+        self.frame_stride = frame_stride
+        self.start_stride = start_stride
+        self.max_replacements = max_replacements
+        self.pipeline = Compose(pipeline)
+
+        infos = [self._probe(f) for f in find_video_files(video, data_root)]
+        self.videos = self._drop_short(infos)
+        self._steps = [self._step(info) for info in self.videos]
+        # Clips in this file and all before it.
+        self._ends = np.cumsum([self._num_clips(v) for v in self.videos])
+
+    @property
+    def metainfo(self) -> dict:
+        """What the clips are made of, for logs and visualisers."""
+        return dict(
+            dataset_type='walking_tours',
+            clip_len=self.clip_len,
+            frame_interval=self.frame_interval,
+            frame_stride=self.frame_stride,
+            videos=[video.path for video in self.videos])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, item: Union[int, Tuple[int, int]]) -> dict:
+        """Load and transform a clip.
+
+        Args:
+            item (int | tuple[int, int]): Index, or index and seed as
+                :class:`ClipSampler` yields them. For an index alone the seed
+                comes from torch's global generator, which differs over
+                workers and epochs.
+
+        Returns:
+            dict: What the pipeline makes of :meth:`get_clip_info`, with
+            ``seed`` and ``num_replaced`` (int, clips that could not be
+            decoded before this one) added.
+
+        Raises:
+            IndexError: If the index is out of range.
+            RuntimeError: If all the replacements cannot be decoded either.
+        """
+        if isinstance(item, tuple):
+            index, seed = item
+        else:
+            index = item
+            seed = torch.randint(2**63 - 1, ()).item()
+        failures = []
+        for attempt in range(self.max_replacements + 1):
+            results = self.get_clip_info(index)
+            results.update(seed=int(seed), num_replaced=attempt)
+            try:
+                return self.pipeline(results)
+            except VideoDecodeError as error:
+                failures.append(str(error))
+                print_log(
+                    f'Clip {index} is replaced by another one: {error}',
+                    logger='current',
+                    level=logging.WARNING)
+            index = mix_seed(seed, _REPLACEMENT, attempt) % len(self)
+        raise RuntimeError(
+            f'{len(failures)} clips in a row cannot be decoded '
+            f'(`max_replacements`={self.max_replacements}). Repair the files '
+            'or leave them out of `video`:\n' + '\n'.join(failures))
+
+    def get_clip_info(self, index: int) -> dict:
+        """Find a clip, without reading anything.
+
+        Args:
+            index (int): In [-len(self), len(self)).
+
+        Returns:
+            dict: ``video_path`` (str), ``fps`` (float) and ``frame_indices``
+            (int64 (T, ), frame numbers in the file).
+
+        Raises:
+            IndexError: If the index is out of range.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f'clip {index} of {len(self)} is out of range.')
+        index = int(index) % len(self)
+        number = int(np.searchsorted(self._ends, index, side='right'))
+        first = int(self._ends[number - 1]) if number > 0 else 0
+        start = (index - first) * self.start_stride
+        steps = np.arange(self.clip_len, dtype=np.int64)
+        return dict(
+            video_path=self.videos[number].path,
+            fps=self.videos[number].fps,
+            frame_indices=start + steps * self._steps[number])
+
+    def _probe(self, path: str) -> VideoInfo:
+        # Not at the top: who imports the models must not pay for PyAV.
+        from .readers.probe_video import probe_video
+
+        info = probe_video(path)
+        for transform in self.pipeline.transforms:
+            if isinstance(transform, LoadClipFromVideo):
+                transform.check_video(info)
+        return info
+
+    def _step(self, info: VideoInfo) -> int:
+        """Frames from one frame of a clip to the next."""
+        if self.frame_stride is not None:
+            return self.frame_stride
+        step = round(info.fps * self.frame_interval)
+        if step < 1:
+            raise ValueError(
+                f'`frame_interval` {self.frame_interval} seconds is less than '
+                f'half a frame of {info.path!r} ({info.fps:g} frames per '
+                f'second). Use at least {1 / info.fps:.4f}.')
+        return step
+
+    def _num_clips(self, info: VideoInfo) -> int:
+        """Clips of a file; 0 if it is shorter than one."""
+        gaps = self.clip_len
+        if self.frame_stride is None:
+            gaps -= 1
+        starts = max(0, info.num_frames - gaps * self._step(info))
+        return -(-starts // self.start_stride)
+
+    def _drop_short(self, infos: List[VideoInfo]) -> List[VideoInfo]:
+        videos = []
+        for info in infos:
+            if self._num_clips(info) > 0:
+                videos.append(info)
+                continue
+            print_log(
+                f'{info.path!r} is left out: its {info.num_frames} frames are '
+                f'fewer than a clip of {self.clip_len} frames '
+                f'{self._step(info)} apart needs.',
+                logger='current',
+                level=logging.WARNING)
+        if not videos:
+            raise ValueError(
+                f'no video is as long as one clip of {self.clip_len} frames: '
+                + ', '.join(f'{i.path!r} has {i.num_frames} frames and needs '
+                            f'about {self.clip_len * self._step(i)}'
+                            for i in infos) +
+                '. Use longer videos, or a smaller `clip_len`, '
+                '`frame_interval` or `frame_stride`.')
+        return videos
+
+
+def _check_numbers(clip_len: int, frame_interval: Optional[float],
+                   frame_stride: Optional[int], start_stride: int,
+                   max_replacements: int) -> None:
+    if (frame_interval is None) == (frame_stride is None):
+        raise ValueError(
+            'exactly one of `frame_interval` (seconds) and `frame_stride` '
+            f'(frames) must be given, but got {frame_interval} and '
+            f'{frame_stride}.')
+    if frame_interval is not None and not frame_interval > 0:
+        raise ValueError('`frame_interval` must be a positive number of '
+                         f'seconds, but got {frame_interval}.')
+    smallest = dict(
+        clip_len=(clip_len, 1),
+        frame_stride=(1 if frame_stride is None else frame_stride, 1),
+        start_stride=(start_stride, 1),
+        max_replacements=(max_replacements, 0))
+    for name, (value, bound) in smallest.items():
+        if not isinstance(value, int) or value < bound:
+            raise ValueError(f'`{name}` must be an integer of at least '
+                             f'{bound}, but got {value!r}.')
