@@ -1,0 +1,77 @@
+"""The config that a runner checkpoint holds, read as data."""
+import ast
+import re
+
+from mmengine.config import Config
+
+# A registry imports whatever object a dotted type names.
+_OWN_TYPE = re.compile(r'(dora_mm\.)?\w+')
+
+
+def checkpoint_config(checkpoint):
+    """Read the config text of a runner checkpoint without executing it.
+
+    Args:
+        checkpoint (dict): What :func:`load_trusted` returned.
+
+    Returns:
+        Config: The config of the run.
+
+    Raises:
+        ValueError: If there is none, if it is more than plain data, or if its
+            model has parts that are not dora_mm's own.
+    """
+    text = (checkpoint.get('meta') or {}).get('cfg')
+    if not isinstance(text, str):
+        raise ValueError('the checkpoint holds no config, as converted ones '
+                         'do not: give the config file with --config')
+    try:
+        cfg = {
+            statement.targets[0].id: _value(statement.value)
+            for statement in ast.parse(text).body
+        }
+    except (AttributeError, SyntaxError, ValueError) as error:
+        raise ValueError(
+            'the config in the checkpoint is more than plain data and is not '
+            f'executed ({error}): give the config file with --config'
+        ) from error
+    for name in _types(cfg.get('model', {})):
+        if not _OWN_TYPE.fullmatch(name):
+            raise ValueError(
+                f'the config in the checkpoint names {name!r}, which is not '
+                'part of dora_mm: give the config file with --config')
+    return Config(cfg)
+
+
+def _value(node):
+    """The value of an expression made of literals and ``dict(...)``."""
+    if isinstance(node, ast.Call):
+        if not (isinstance(node.func, ast.Name) and node.func.id == 'dict'
+                and not node.args):
+            raise ValueError(f'it calls {ast.unparse(node.func)}')
+        pairs = {item.arg: _value(item.value) for item in node.keywords}
+        if None in pairs:
+            raise ValueError('it unpacks a dict')
+        return pairs
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {
+            _value(key): _value(value)
+            for key, value in zip(node.keys, node.values)
+        }
+    if isinstance(node, (ast.List, ast.Tuple)):
+        kind = list if isinstance(node, ast.List) else tuple
+        return kind(_value(item) for item in node.elts)
+    return ast.literal_eval(node)
+
+
+def _types(value):
+    """All strings in the place of a type, ``init_cfg`` aside."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == 'type':
+                yield str(item)
+            elif key != 'init_cfg':  # of no use beside trained weights
+                yield from _types(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _types(item)

@@ -1,0 +1,261 @@
+import os
+from collections import OrderedDict
+
+import pytest
+import torch
+
+from dora_mm.utils import checkpoint as module
+from dora_mm.utils.checkpoint import convert, sniff
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    for name, tensor in expected.items():
+        assert found[name].dtype == tensor.dtype, name
+        assert torch.equal(found[name], tensor), name
+
+
+def slow_vit(state, images, num_heads):
+    """[CLS] after the final norm from the authors' keys, head by head."""
+
+    def norm(x, name):
+        x = x - x.mean(-1, keepdim=True)
+        x = x / (x.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt()
+        return x * state[name + '.weight'] + state[name + '.bias']
+
+    def linear(x, name):
+        return x @ state[name + '.weight'].T + state[name + '.bias']
+
+    size = state['patch_embed.proj.weight'].shape[-1]
+    rows = images.split(size, dim=2)
+    patches = [p.flatten(1) for row in rows for p in row.split(size, dim=3)]
+    tokens = torch.stack(patches,
+                         1) @ state['patch_embed.proj.weight'].flatten(
+                             1).T + state['patch_embed.proj.bias']
+    x = torch.cat([state['cls_token'].expand(len(images), 1, -1), tokens], 1)
+    x = x + state['pos_embed']
+    width = x.shape[-1]
+    each = width // num_heads
+    depth = 1 + max(int(k.split('.')[1]) for k in state if k[:6] == 'blocks')
+    for i in range(depth):
+        qkv = linear(norm(x, f'blocks.{i}.norm1'), f'blocks.{i}.attn.qkv')
+        heads = []
+        for head in range(num_heads):
+            q, k, v = (
+                qkv[..., part * width + head * each:][..., :each]
+                for part in range(3))
+            heads.append((q @ k.mT / each**0.5).softmax(-1) @ v)
+        x = x + linear(torch.cat(heads, -1), f'blocks.{i}.attn.proj')
+        y = linear(norm(x, f'blocks.{i}.norm2'), f'blocks.{i}.mlp.fc1')
+        y = 0.5 * y * (1 + torch.erf(y / 2**0.5))
+        x = x + linear(y, f'blocks.{i}.mlp.fc2')
+    return norm(x, 'norm')[:, 0]
+
+
+def test_round_trip_is_bit_equal(make_authors, save, tmp_path):
+    authors = make_authors()
+    ours, back = tmp_path / 'ours.pth', tmp_path / 'back.pth'
+    report = convert(save(authors), ours, 'dora_mm')
+    assert report.source_layout == 'dino'
+    assert report.dropped == ['optimizer', 'epoch', 'args']
+    # 6 + 12 per block and 8 of the head, for two networks, and the centre
+    assert len(report.rows) == 2 * (6 + 12 * 2 + 8) + 1
+    assert ('teacher.head.last_layer.weight_g',
+            'state_dict.teacher.neck.last_layer.parametrizations.weight.'
+            'original0', (24, 1)) in report.rows
+    for source, target, _ in report.rows:
+        assert f'{source} ' in str(report) and target in str(report)
+
+    assert convert(ours, back, 'dino').source_layout == 'dora_mm'
+    found = torch.load(back, weights_only=True)
+    for part in ('student', 'teacher', 'dino_loss'):
+        assert_same(found[part], authors[part])
+    assert found['epoch'] == 7
+
+
+def test_converted_file_starts_our_model(make_authors, save, tmp_path):
+    from dora_mm.models import DINONeck, DoRALoss, DoRAViT
+    authors = make_authors()
+    convert(save(authors), tmp_path / 'ours.pth', 'dora_mm')
+    state = torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
+    parts = {
+        '':
+        DoRAViT(
+            arch=dict(
+                embed_dims=64,
+                num_layers=2,
+                num_heads=1,
+                feedforward_channels=256),
+            img_size=32),
+        'teacher.':
+        DINONeck(64, 24, 32, 16),
+        'loss_module.':
+        DoRALoss(out_channels=24)
+    }
+    names = {'': 'backbone.', 'teacher.': 'neck.', 'loss_module.': ''}
+    for prefix, part in parts.items():
+        start = prefix + names[prefix]
+        part.load_state_dict(
+            {
+                k[len(start):]: v
+                for k, v in state.items() if k.startswith(start)
+            },
+            strict=True)
+    # the head computes what the authors' old-style weight norm defines
+    head = {
+        k[len('head.'):]: v
+        for k, v in authors['teacher'].items() if k.startswith('head.')
+    }
+    x = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
+    y = x
+    for layer in (0, 2, 4):
+        y = y @ head[f'mlp.{layer}.weight'].T + head[f'mlp.{layer}.bias']
+        if layer < 4:
+            y = 0.5 * y * (1 + torch.erf(y / 2**0.5))
+    y = y / y.norm(dim=-1, keepdim=True)
+    v = head['last_layer.weight_v']
+    weight = head['last_layer.weight_g'] * v / v.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(
+        parts['teacher.'](x), y @ weight.T, rtol=1e-5, atol=1e-6)
+
+
+def test_stock_vit_computes_what_the_authors_keys_define(
+        make_backbone, save, tmp_path):
+    from mmpretrain.models import VisionTransformer
+    state = make_backbone(width=192, depth=12, patches=196)
+    report = convert(
+        save(state), tmp_path / 'ours.pth', 'dora_mm', key='student')
+    assert report.source_layout == 'timm'
+    assert report.error < 1e-5
+    vit = VisionTransformer(
+        arch='deit-tiny',
+        img_size=224,
+        patch_size=16,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint=str(tmp_path / 'ours.pth'),
+            prefix='backbone.'))
+    vit.init_weights()
+    vit.eval()
+    images = torch.randn((1, 3, 224, 224),
+                         generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            vit(images)[-1], slow_vit(state, images, 3), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('key', [None, 'teacher', 'student'])
+def test_timm_has_the_authors_backbone_names(make_authors, save, tmp_path,
+                                             key):
+    authors = make_authors()
+    report = convert(save(authors), tmp_path / 'timm.pth', 'timm', key=key)
+    source = 'student' if key == 'student' else 'teacher'
+    expected = {
+        k.replace('module.', '')[len('backbone.'):]: v
+        for k, v in authors[source].items() if 'backbone.' in k
+    }
+    assert_same(torch.load(tmp_path / 'timm.pth', weights_only=True), expected)
+    assert 'dino_loss.center' in report.dropped
+    assert len(report.dropped) == 3 + 8 + 1 + len(expected) + 8
+
+
+def test_bare_network_becomes_student_and_teacher(make_authors, save,
+                                                  tmp_path):
+    # both weight norms occur in either layout; DDP's prefix does not matter
+    authors = make_authors()['student']
+    bare = OrderedDict(
+        (k.replace('last_layer.weight_g',
+                   'last_layer.parametrizations.weight.original0').replace(
+                       'last_layer.weight_v',
+                       'last_layer.parametrizations.weight.original1'), v)
+        for k, v in authors.items())
+    assert sniff(bare) == 'dino_state'
+    convert(save(bare), tmp_path / 'dino.pth', 'dino')
+    found = torch.load(tmp_path / 'dino.pth', weights_only=True)
+    assert_same(found['student'], authors)
+    assert_same(found['teacher'], {
+        k[len('module.'):]: v
+        for k, v in authors.items()
+    })
+    assert 'dino_loss' not in found
+
+
+def test_strict_errors_list_the_keys(make_authors, save, tmp_path):
+    authors = make_authors()
+    del authors['student']['module.backbone.blocks.1.attn.qkv.bias']
+    authors['teacher']['backbone.blocks.0.ls1.gamma'] = torch.ones(64)
+    authors['teacher']['predictor.weight'] = torch.ones(2)
+    target = tmp_path / 'ours.pth'
+    with pytest.raises(ValueError) as error:
+        convert(save(authors), target, 'dora_mm')
+    for text in ('missing keys (1)', 'student.backbone.blocks.1.attn.qkv.bias',
+                 'unused keys (2)', 'teacher.backbone.blocks.0.ls1.gamma',
+                 'teacher.predictor.weight'):
+        assert text in str(error.value)
+    assert sorted(os.listdir(tmp_path)) == ['source.pth']
+
+
+def test_a_missing_block_is_missing(make_backbone, save, tmp_path):
+    state = make_backbone(depth=3)
+    for name in [n for n in state if n.startswith('blocks.1.')]:
+        del state[name]
+    with pytest.raises(ValueError, match=r'missing keys \(12\)'):
+        convert(save(state), tmp_path / 'ours.pth', 'dora_mm')
+
+
+@pytest.mark.parametrize('data, message', [
+    ([1, 2], 'must be a dict'),
+    (dict(state_dict={'layer1.weight': torch.ones(1)}), 'layer1.weight'),
+    (dict(teacher={}), 'has no backbone'),
+    (dict(teacher={'backbone.cls_token': 'text'}), 'must be a tensor'),
+])
+def test_unknown_files_are_named(save, tmp_path, data, message):
+    with pytest.raises(ValueError, match=message):
+        convert(save(data), tmp_path / 'ours.pth', 'dora_mm')
+    assert not (tmp_path / 'ours.pth').exists()
+
+
+def test_bad_arguments(make_authors, make_backbone, save, tmp_path):
+    authors = make_authors()
+    target = tmp_path / 'out.pth'
+    with pytest.raises(ValueError, match='to must be one of'):
+        convert(save(authors), target, 'hf')
+    with pytest.raises(ValueError, match='does not exist'):
+        convert(save(authors), tmp_path / 'no' / 'out.pth', 'timm')
+    with pytest.raises(ValueError, match='is not a file'):
+        convert(tmp_path / 'nothing.pth', target, 'timm')
+    del authors['student']
+    with pytest.raises(ValueError, match="'student'.*'teacher'"):
+        convert(save(authors), target, 'timm', key='student')
+    with pytest.raises(ValueError, match='num-heads'):
+        convert(save(make_backbone(width=48)), target, 'timm')
+    with pytest.raises(ValueError, match='5 patches, not a square'):
+        convert(save(make_backbone(patches=5)), target, 'timm')
+    convert(save(make_backbone(width=48)), target, 'timm', num_heads=4)
+    assert_same(torch.load(target, weights_only=True), make_backbone(width=48))
+
+
+def test_failed_check_leaves_no_file(make_authors, save, tmp_path,
+                                     monkeypatch):
+    good = make_authors()
+    convert(save(good), tmp_path / 'out.pth', 'dora_mm')
+    before = (tmp_path / 'out.pth').read_bytes()
+
+    bad = make_authors()
+    bad['teacher']['backbone.norm.bias'][0] = float('nan')
+    with pytest.raises(ValueError, match='not finite'):
+        convert(save(bad), tmp_path / 'out.pth', 'dora_mm')
+    assert (tmp_path / 'out.pth').read_bytes() == before
+
+    # a write that changes a value is found by reading the file back
+    write = module.write_tensors
+
+    def wrong(groups, layout):
+        output, rows = write(groups, layout)
+        output['dino_loss']['center'][0, 0] += 1
+        return output, rows
+
+    monkeypatch.setattr(module, 'write_tensors', wrong)
+    with pytest.raises(ValueError, match='loss.center changed'):
+        convert(save(good), tmp_path / 'other.pth', 'dino')
+    assert sorted(os.listdir(tmp_path)) == ['out.pth', 'source.pth']

@@ -1,0 +1,116 @@
+"""Files of strangers are read without running their code."""
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+
+from dora_mm.utils.checkpoint import convert, load_trusted
+
+
+class _Payload:
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.path}', )
+
+
+@pytest.mark.parametrize('legacy', [False, True])
+def test_pickled_code_is_refused(make_authors, run_tool, tmp_path, legacy):
+    trap = tmp_path / 'executed'
+    source, target = tmp_path / 'evil.pth', tmp_path / 'out.pth'
+    evil = dict(make_authors(), args=_Payload(trap))
+    torch.save(evil, source, _use_new_zipfile_serialization=not legacy)
+    result = run_tool('convert_checkpoint.py', source, target, '--to', 'timm')
+    assert result.returncode != 0
+    assert 'system' in result.stderr and '--trust' in result.stderr
+    assert 'Traceback' not in result.stderr
+    assert not trap.exists() and not target.exists()
+
+    # it was a working trap: with --trust it runs, and the rest is converted
+    result = run_tool('convert_checkpoint.py', source, target, '--to', 'timm',
+                      '--trust')
+    assert trap.exists() and target.exists(), result.stderr
+    assert result.stdout.splitlines()[0] == 'source layout: dino'
+    assert result.stdout.splitlines()[-1] == str(target)
+
+
+class _GetAttr:
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, 'mean')
+
+
+def test_arguments_of_a_run_are_data(make_authors, save):
+    data = load_trusted(save(make_authors()))
+    assert vars(data['args']) == dict(arch='vit_tiny', out_dim=24)
+
+
+def test_known_names_are_never_called(save):
+    # both names occur in runner checkpoints, and getattr reaches everything
+    data = load_trusted(save(dict(a=_GetAttr(), b=HistoryBuffer([1.], [1]))))
+    assert not callable(data['a'])
+    assert not isinstance(data['b'], HistoryBuffer)
+
+
+def test_damaged_files_are_named(make_authors, save, tmp_path):
+    source = Path(save(make_authors()))
+    source.write_bytes(source.read_bytes()[:2000])
+    with pytest.raises(ValueError, match='source.pth cannot be read'):
+        load_trusted(source)
+
+
+class _Tiny(BaseModel):
+    """The parts of our models that a checkpoint has, without a loss."""
+
+    def __init__(self, state):
+        super().__init__()
+        for name, tensor in state.items():
+            owner = self
+            *path, last = name.split('.')
+            for part in path:
+                if part not in owner._modules:
+                    owner.add_module(part, torch.nn.Module())
+                owner = owner._modules[part]
+            owner.register_parameter(last, torch.nn.Parameter(tensor))
+
+    def forward(self, inputs, mode='loss'):
+        total = sum(p.sum() for p in self.parameters())
+        return dict(loss=0 * total + inputs.sum())
+
+
+def test_real_runner_checkpoint(make_authors, save, tmp_path):
+    convert(save(make_authors()), tmp_path / 'ours.pth', 'dora_mm')
+    state = torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
+    runner = Runner(
+        model=_Tiny(state),
+        work_dir=str(tmp_path / 'work'),
+        train_dataloader=dict(
+            dataset=[dict(inputs=torch.ones(2))] * 4,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate'),
+            batch_size=2),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.)),
+        param_scheduler=dict(type='LinearLR', start_factor=0.1, end=1),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
+        load_from=str(tmp_path / 'ours.pth'),
+        default_scope='mmengine',
+        experiment_name='tiny')
+    runner.train()
+    source = tmp_path / 'work' / 'epoch_1.pth'
+    # torch by itself refuses: the logs are in the file
+    with pytest.raises(Exception, match='HistoryBuffer'):
+        torch.load(source, weights_only=True)
+    report = convert(source, tmp_path / 'back.pth', 'dino')
+    assert {'optimizer', 'message_hub'} <= set(report.dropped)
+    found = torch.load(tmp_path / 'back.pth', weights_only=True)
+    for part in ('student', 'teacher', 'dino_loss'):
+        for name, tensor in make_authors()[part].items():
+            assert torch.equal(found[part][name], tensor), name
+    assert found['epoch'] == 1 and found['meta']['iter'] == 2

@@ -1,0 +1,46 @@
+"""Convert checkpoints between dora_mm, the authors' code and timm."""
+import argparse
+
+from dora_mm.utils.checkpoint import TARGETS, convert
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description='Convert a checkpoint between the layouts of dora_mm, of '
+        "the DINO and DoRA authors' code and of timm. The layout of SRC is "
+        'found out. Student, teacher, heads and centre are kept, the '
+        'optimiser is not. Every key is printed; missing or unknown keys are '
+        'an error. The last line printed is the path of the file.')
+    parser.add_argument('source', metavar='SRC', help='checkpoint to read')
+    parser.add_argument('target', metavar='DST', help='file to write')
+    parser.add_argument(
+        '--to', choices=TARGETS, required=True, help='layout to write')
+    parser.add_argument(
+        '--key',
+        choices=('teacher', 'student'),
+        help='keep this network only (default: both; teacher for timm)')
+    parser.add_argument(
+        '--num-heads',
+        type=int,
+        help='attention heads, if they do not have 64 channels each')
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run whatever code the pickled file names: only for files of '
+        'people you trust')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    try:
+        report = convert(args.source, args.target, args.to, args.key,
+                         args.trust, args.num_heads)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}')
+    print(report)
+    print(report.path)
+
+
+if __name__ == '__main__':
+    main()

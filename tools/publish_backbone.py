@@ -1,0 +1,44 @@
+"""Publish the backbone of a checkpoint as a tensors-only file."""
+import argparse
+
+from dora_mm.utils.checkpoint import publish
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description='Publish the backbone of a training checkpoint as a '
+        'tensors-only file with the keys of mmpretrain.VisionTransformer '
+        'under the prefix "backbone.". The last line printed is the path of '
+        'the file, OUT_{date}-{sha256, 8 digits}.pth.')
+    parser.add_argument('checkpoint', help='runner checkpoint of dora_mm')
+    parser.add_argument('out', help='file to write, e.g. dora_vit-s16.pth')
+    parser.add_argument(
+        '--key',
+        choices=('teacher', 'student'),
+        default='teacher',
+        help='network to publish (default: teacher)')
+    parser.add_argument(
+        '--num-heads',
+        type=int,
+        help='attention heads, if they do not have 64 channels each')
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run whatever code the pickled file names: only for files of '
+        'people you trust')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    try:
+        report = publish(args.checkpoint, args.out, args.key, args.trust,
+                         args.num_heads)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}')
+    print(report)
+    print(report.path)
+
+
+if __name__ == '__main__':
+    main()

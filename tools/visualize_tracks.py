@@ -1,0 +1,99 @@
+"""Show what a DoRA model tracks in a video, as PNG and as mp4.
+
+Example: python tools/visualize_tracks.py VIDEO work_dirs/run/epoch_100.pth
+"""
+import argparse
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+
+from dora_mm.datasets.readers import VideoDecodeError
+from dora_mm.visualization import TrackVisualizer
+from dora_mm.visualization.clip_tracks import (clip_settings, load_track_model,
+                                               read_clips, track_clip)
+from dora_mm.visualization.write_images import write_mp4, write_png
+
+
+def parse_args(args=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('video', help='video file')
+    parser.add_argument(
+        'model',
+        metavar='CHECKPOINT|CONFIG',
+        help='runner checkpoint, or a config file for random weights')
+    parser.add_argument(
+        '--config', help='config to use instead of the one in the checkpoint')
+    parser.add_argument(
+        '--start', type=float, default=0., help='first second (default: 0)')
+    parser.add_argument(
+        '--num-clips',
+        type=int,
+        default=1,
+        help='clips, one after the other (default: 1)')
+    parser.add_argument(
+        '--interval',
+        type=float,
+        help='seconds between frames (default: that of the config)')
+    parser.add_argument(
+        '--out-dir',
+        default='work_dirs/tracks',
+        help='folder to write to (default: work_dirs/tracks)')
+    parser.add_argument(
+        '--cell',
+        type=int,
+        default=192,
+        help='pixels of one picture of a panel (default: 192)')
+    parser.add_argument(
+        '--seed',
+        type=int,
+        default=0,
+        help='of the draw of attention heads (default: 0)')
+    return parser.parse_args(args)
+
+
+def visualize(args):
+    """Write ``clip*_frame*.png``, ``clip*_overview.png``, ``tracks.mp4``."""
+    model, cfg = load_track_model(args.model, args.config)
+    settings = clip_settings(cfg)
+    if args.interval is not None:
+        settings['frame_interval'] = args.interval
+    visualizer = TrackVisualizer(args.cell)
+    folder = Path(args.out_dir)
+    name, panels = Path(args.video).name, []
+    clips = read_clips(args.video, args.num_clips, args.start, **settings)
+    for number, clip in enumerate(clips):
+        # not before: a wrong argument leaves no empty folder behind
+        folder.mkdir(parents=True, exist_ok=True)
+        tracks = track_clip(model, clip.frames, args.seed)
+        times = [f'{index / clip.fps:.2f} s' for index in clip.indices]
+        titles = [
+            f'{name}  frame {index}  {time}'
+            for index, time in zip(clip.indices, times)
+        ]
+        drawn = visualizer.draw_panels(clip.frames, tracks, titles)
+        for index, panel in zip(clip.indices, drawn):
+            write_png(folder / f'clip{number:03}_frame{index:06}.png', panel)
+        write_png(folder / f'clip{number:03}_overview.png',
+                  visualizer.draw_overview(clip.frames, tracks, times, name))
+        panels += drawn
+        gaps = clip.indices[1:] - clip.indices[:-1]
+        seconds = (gaps[0] if len(gaps) else clip.fps) / clip.fps
+    write_mp4(folder / 'tracks.mp4', panels, float(seconds))
+    print(f'{len(panels)} panels of {args.num_clips} clips written to '
+          f'{folder}')
+
+
+def main():
+    args = parse_args()
+    # random weights come with a line for each of hundreds of parameters
+    MMLogger.get_current_instance().setLevel('WARNING')
+    try:
+        visualize(args)
+    except (ValueError, VideoDecodeError) as error:
+        raise SystemExit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
