@@ -1,0 +1,7 @@
+from .atomic_backend import AtomicLocalBackend
+from .hooks import *  # noqa: F401,F403
+from .loops import *  # noqa: F401,F403
+from .optimizers import *  # noqa: F401,F403
+from .schedulers import *  # noqa: F401,F403
+
+__all__ = ['AtomicLocalBackend']

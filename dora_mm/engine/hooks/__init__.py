@@ -1,0 +1,12 @@
+from .freeze_last_layer_hook import FreezeLastLayerHook
+from .per_parameter_clip_hook import PerParameterClipHook
+from .pretrain_monitor_hook import PretrainMonitorHook
+from .replaced_clip_hook import ReplacedClipHook
+from .step_seed_hook import StepSeedHook
+from .teacher_ema_hook import TeacherEMAHook
+from .teacher_temp_hook import TeacherTempHook
+
+__all__ = [
+    'FreezeLastLayerHook', 'PerParameterClipHook', 'PretrainMonitorHook',
+    'ReplacedClipHook', 'StepSeedHook', 'TeacherEMAHook', 'TeacherTempHook'
+]

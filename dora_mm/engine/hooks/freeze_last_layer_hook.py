@@ -1,0 +1,38 @@
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from dora_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class FreezeLastLayerHook(Hook):
+    """Keep the last layer of the neck fixed in the first epochs.
+
+    Its gradient is dropped right before the optimiser's step, so that neither
+    moments nor step count nor weight decay touch it (a learning rate of 0
+    would let the moments run). That works with any optim wrapper, gradient
+    accumulation and DDP, whose reducer must see the parameter from the start.
+
+    Args:
+        num_epochs (int): Epochs to freeze, >= 0. Defaults to 1.
+
+    Raises:
+        ValueError: If ``num_epochs`` is negative.
+    """
+
+    def __init__(self, num_epochs: int = 1) -> None:
+        if num_epochs < 0:
+            raise ValueError(f'num_epochs must be >= 0, got {num_epochs}.')
+        self.num_epochs = num_epochs
+
+    def before_train(self, runner) -> None:
+        """Hook into the optimiser."""
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+
+        def drop_gradients(optimizer, args, kwargs):
+            if runner.epoch < self.num_epochs:
+                for param in model.last_layer_parameters():
+                    param.grad = None
+
+        runner.optim_wrapper.optimizer.register_step_pre_hook(drop_gradients)

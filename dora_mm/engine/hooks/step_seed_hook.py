@@ -1,0 +1,29 @@
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from dora_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class StepSeedHook(Hook):
+    """Make all random numbers of a step a function of seed and iteration.
+
+    So a run resumed at any iteration draws what the uninterrupted run would
+    have drawn, on every rank, and no generator states need saving. Drop path
+    differs between ranks; the model gets one seed for all ranks and decides
+    itself what it mixes the rank into.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Seed PyTorch on this rank, and the model's own draws."""
+        step, local = np.random.SeedSequence(
+            (runner.seed, runner.iter)).generate_state(2)
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        model.seed_step(int(step))
+        torch.manual_seed(int(local) + get_rank())

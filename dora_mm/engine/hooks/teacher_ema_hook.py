@@ -1,0 +1,56 @@
+import math
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from dora_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TeacherEMAHook(Hook):
+    """Move the teacher after each step of the optimiser.
+
+    The momentum goes from ``momentum`` to ``end_momentum`` by a cosine over
+    all iterations. Under gradient accumulation the teacher moves only when
+    the student has.
+
+    Unlike mmengine's EMA, momentum is the TEACHER's share, as in the paper.
+
+    Args:
+        momentum (float): First value, in [0, 1]. Defaults to 0.996.
+        end_momentum (float): Last value, in [0, 1]. Defaults to 1.
+
+    Raises:
+        ValueError: If a momentum is not in [0, 1].
+    """
+
+    def __init__(self,
+                 momentum: float = 0.996,
+                 end_momentum: float = 1.) -> None:
+        for name, value in (('momentum', momentum), ('end_momentum',
+                                                     end_momentum)):
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"{name} is the teacher's share and must be in [0, 1], "
+                    f'but got {value}.')
+        self.momentum = momentum
+        self.end_momentum = end_momentum
+
+    def momentum_at(self, step: int, num_steps: int) -> float:
+        """The momentum of 0-based iteration ``step``."""
+        cosine = (1 + math.cos(math.pi * step / num_steps)) / 2
+        return self.end_momentum + (self.momentum - self.end_momentum) * cosine
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
+                         outputs=None) -> None:
+        """Update the teacher if the optimiser has stepped."""
+        if not runner.optim_wrapper.should_update():
+            return
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        momentum = self.momentum_at(runner.iter, runner.max_iters)
+        model.update_teacher(momentum)
+        runner.message_hub.update_scalar('train/momentum', momentum)

@@ -1,0 +1,3 @@
+from .decay_groups_constructor import DecayGroupsConstructor
+
+__all__ = ['DecayGroupsConstructor']

@@ -1,0 +1,3 @@
+from .warmup_cosine_scheduler import WarmupCosineScheduler
+
+__all__ = ['WarmupCosineScheduler']

@@ -1,0 +1,133 @@
+# Letters: B clips, T frames, V global views, L local views, P logits.
+from copy import deepcopy
+from typing import Dict, List, Optional
+
+import torch
+import torch.nn as nn
+from mmpretrain.models import BaseSelfSupervisor
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from dora_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class DINO(BaseSelfSupervisor):
+    """DINO on the frames of video clips: the baseline of DoRA.
+
+    Paper: "Emerging Properties in Self-Supervised Vision Transformers". The
+    student sees every view, the teacher the global ones; a frame is matched
+    with the same frame in another view.
+
+    With ``object_weight=1 / (1 + L)`` and ``local_weight=L / (1 + L)`` the
+    loss is DINO's own mean over all pairs of views.
+
+    Args:
+        backbone (dict): :class:`DoRAViT`.
+        neck (dict): :class:`DINONeck`.
+        loss (dict): :class:`DoRALoss`.
+        data_preprocessor (dict): :class:`ClipViewPreprocessor`.
+        head (dict, optional): None here; DoRA's tracker.
+        init_cfg (dict, optional): Initialisation config.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 neck: dict,
+                 loss: dict,
+                 data_preprocessor: dict,
+                 head: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg)
+        self.loss_module = MODELS.build(loss)
+        self.teacher = nn.ModuleDict(
+            dict(backbone=deepcopy(self.backbone), neck=deepcopy(self.neck)))
+        self.teacher.requires_grad_(False)
+
+    def init_weights(self) -> None:
+        """Initialise the student and start the teacher as its copy."""
+        super().init_weights()
+        self.update_teacher(momentum=0.)
+
+    def train(self, mode: bool = True) -> 'DINO':
+        """Set the mode; the teacher always runs without drop path."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def loss(
+            self,
+            inputs: Dict[str, Tensor],
+            data_samples: Optional[List[DataSample]] = None
+    ) -> Dict[str, Tensor]:
+        """One step.
+
+        Args:
+            inputs (dict): ``global_clips`` (V, B, T, 3, h, w), V >= 2, and
+                ``local_clips`` (L, B, T, 3, h', w'), L >= 0; normalised.
+            data_samples (list, optional): Not used.
+
+        Returns:
+            dict[str, Tensor]: See :class:`DoRALoss`.
+
+        Raises:
+            ValueError: If there is only one global view.
+        """
+        clips = inputs['global_clips']
+        if len(clips) < 2:
+            raise ValueError(
+                f'DINO needs at least two global views, but got {len(clips)};'
+                ' set num_global_views=2 in the data preprocessor.')
+        with torch.no_grad():
+            cls_token = self.teacher['backbone'](clips.flatten(0, 2))[-1]
+            cls_token = cls_token.unflatten(0, clips.shape[:3])
+            teacher_logits = self.teacher['neck'](cls_token)  # (V, B, T, P)
+        losses = self.loss_module(
+            teacher_logits,
+            self.student_logits(clips[:, None]),  # (V, 1, B, T, P)
+            self.student_logits(inputs['local_clips']))  # (L, B, T, P)
+        self.loss_module.update_center(teacher_logits)
+        return losses
+
+    def student_logits(self, clips: Tensor) -> Optional[Tensor]:
+        """One batched student forward; None when there is nothing to see.
+
+        Args:
+            clips (Tensor): (..., 3, h, w).
+
+        Returns:
+            Tensor: (..., P).
+        """
+        if clips.numel() == 0:
+            return None
+        lead = clips.shape[:-3]
+        cls_token = self.backbone(clips.flatten(0, -4))[-1]
+        return self.neck(cls_token).unflatten(0, lead)
+
+    @torch.no_grad()
+    def update_teacher(self, momentum: float) -> None:
+        """Move the teacher towards the student, after the optimiser's step.
+
+        Args:
+            momentum (float): Share of the teacher kept, in [0, 1].
+        """
+        student = [*self.backbone.parameters(), *self.neck.parameters()]
+        teacher = list(self.teacher.parameters())
+        torch._foreach_mul_(teacher, momentum)
+        torch._foreach_add_(teacher, student, alpha=1 - momentum)
+
+    def set_teacher_temp(self, teacher_temp: float) -> None:
+        """Set the temperature of the teacher's softmax."""
+        self.loss_module.set_teacher_temp(teacher_temp)
+
+    def last_layer_parameters(self) -> List[nn.Parameter]:
+        """The student's last linear layer, frozen in the first epoch."""
+        return list(self.neck.last_layer.parameters())
+
+    def seed_step(self, seed: int) -> None:
+        """Seed what the model draws in this step; nothing in DINO."""

@@ -1,0 +1,154 @@
+# Letters: B clips, T frames, V global views, L local views, K objects,
+# N patches, P logits.
+from typing import Dict, List, Optional, Tuple
+
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from dora_mm.registry import MODELS, TRANSFORMS
+from ..utils import ObjectTracks, mean_overlap
+from .dino import DINO
+
+
+@MODELS.register_module()
+class DoRA(DINO):
+    """Discover and track objects, and learn from them.
+
+    Paper: "Is ImageNet worth 1 video? Learning strong image encoders from 1
+    long unlabelled video", ICLR 2024. A teacher view u is matched with the
+    masked objects of a student view v != u. With one global view, the student
+    sees the objects of the teacher's own view, as in the authors' code.
+
+    Args:
+        backbone (dict): :class:`DoRAViT`.
+        neck (dict): :class:`DINONeck`.
+        head (dict): :class:`SinkhornPrototypeHead`.
+        mask (dict): :class:`MultiObjectMaskTransform`.
+        loss (dict): :class:`DoRALoss`.
+        data_preprocessor (dict): :class:`ClipViewPreprocessor`.
+        track_layer (int): Teacher layer of queries and keys. Defaults to -2,
+            the paper's; the authors' code has -1.
+        patch_feature (str): Source of the patch tokens Z~: 'attention', the
+            paper's, or 'final', the authors'. Defaults to 'attention'.
+        init_cfg (dict, optional): Initialisation config.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 neck: dict,
+                 head: dict,
+                 mask: dict,
+                 loss: dict,
+                 data_preprocessor: dict,
+                 track_layer: int = -2,
+                 patch_feature: str = 'attention',
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            loss=loss,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg)
+        self.mask_transform = TRANSFORMS.build(mask)
+        self.track_layer = track_layer
+        self.patch_feature = patch_feature
+
+    def loss(
+            self,
+            inputs: Dict[str, Tensor],
+            data_samples: Optional[List[DataSample]] = None
+    ) -> Dict[str, Tensor]:
+        """One step, as the paper's algorithm.
+
+        Args:
+            inputs (dict): ``global_clips`` (V, B, T, 3, h, w) and
+                ``local_clips`` (L, B, T, 3, h', w'), L >= 0; normalised.
+            data_samples (list, optional): Not used.
+
+        Returns:
+            dict[str, Tensor]: The losses of :class:`DoRALoss`, and what to
+            watch: see :meth:`track_stats`.
+        """
+        clips = inputs['global_clips']
+        lead = clips.shape[:2]
+
+        # teacher; discover, refine and track; all views as one batch
+        cls_token, tracks = self._teach(clips.flatten(0, 1))
+        with torch.no_grad():
+            teacher_logits = self.teacher['neck'](cls_token)
+        teacher_logits = teacher_logits.unflatten(0, lead)  # (V, B, T, P)
+
+        # mask
+        masks = self.mask_transform(
+            dict(clips=clips.flatten(0, 1), track_attn=tracks.track_attn))
+        masked = masks['masked_clips'].unflatten(1, lead)
+        masked = masked.transpose(0, 1)  # (V, K, B, T, 3, h, w)
+
+        # student
+        object_logits = self.student_logits(masked)  # (V, K, B, T, P)
+        local_logits = self.student_logits(inputs['local_clips'])
+
+        losses = self.loss_module(teacher_logits, object_logits, local_logits)
+        losses.update(self.track_stats(tracks, masks))
+        self.loss_module.update_center(teacher_logits)
+        return losses
+
+    @torch.no_grad()
+    def track(self,
+              clips: Tensor,
+              heads: Optional[Tensor] = None) -> Dict[str, Tensor]:
+        """The teacher's view of a clip, for pictures and analysis.
+
+        Args:
+            clips (Tensor): (B, T, 3, h, w), normalised.
+            heads (Tensor, optional): (B, K) heads instead of a draw.
+
+        Returns:
+            dict[str, Tensor]: ``cls_attn`` (B, H, N) of the first frame,
+            ``object_masks`` (B, T, K, h / p, w / p), and the fields of
+            :class:`ObjectTracks`.
+        """
+        feats = self.teacher['backbone'].forward_track(clips, self.track_layer,
+                                                       self.patch_feature)
+        tracks = self.head(feats, heads)
+        masks = self.mask_transform(
+            dict(clips=clips, track_attn=tracks.track_attn))
+        return dict(
+            cls_attn=feats.cls_attn,
+            object_masks=masks['object_masks'],
+            **tracks._asdict())
+
+    @torch.no_grad()
+    def track_stats(self, tracks: ObjectTracks,
+                    masks: Dict[str, Tensor]) -> Dict[str, Tensor]:
+        """Scalars for the log.
+
+        Args:
+            tracks (ObjectTracks): See :class:`SinkhornPrototypeHead`.
+            masks (dict): See :class:`MultiObjectMaskTransform`.
+
+        Returns:
+            dict[str, Tensor]: ``mask_coverage``, the share of pixels that the
+            student sees; ``raw_overlap`` and ``overlap``, intersection over
+            union of two objects before and after Sinkhorn;
+            ``empty_masks`` and ``full_masks``, shares of all masks.
+        """
+        return dict(
+            mask_coverage=masks['object_masks'].float().mean(),
+            raw_overlap=mean_overlap(tracks.raw_track_attn),
+            overlap=mean_overlap(tracks.track_attn),
+            empty_masks=masks['empty_masks'],
+            full_masks=masks['full_masks'])
+
+    def seed_step(self, seed: int) -> None:
+        """Seed the draw of attention heads for this step."""
+        self.head.seed(seed)
+
+    @torch.no_grad()
+    def _teach(self, clips: Tensor) -> Tuple[Tensor, ObjectTracks]:
+        """(B, T, 3, h, w) to [CLS] tokens (B, T, D) and tracks."""
+        feats = self.teacher['backbone'].forward_track(clips, self.track_layer,
+                                                       self.patch_feature)
+        return feats.cls_token, self.head(feats)

@@ -1,0 +1,141 @@
+import pytest
+import torch
+from tiny import build_model, views
+
+from dora_mm.models.utils import mean_overlap
+
+
+def total(losses):
+    return sum(value for name, value in losses.items() if 'loss' in name)
+
+
+@torch.no_grad()
+def logits(part, clip):
+    """(B, T, 3, h, w) one frame at a time."""
+    return torch.stack([
+        part['neck'](part['backbone'](frame)[-1]) for frame in clip.unbind(1)
+    ], 1)
+
+
+@pytest.mark.parametrize('num_global', [1, 2])
+def test_dora_step_view_by_view(num_global):
+    """Teacher, masks and student computed a view and an object at a time."""
+    model = build_model()
+    inputs = views(num_global)
+    heads = torch.tensor([[3, 1]] * 2)
+    model.head.draw_heads = lambda batch, _: heads[:1].expand(batch, -1)
+    losses = model.loss(inputs)
+
+    student = dict(backbone=model.backbone, neck=model.neck)
+    teacher_logits, object_logits = [], []
+    for clip in inputs['global_clips']:
+        masks = model.track(clip, heads)['object_masks']  # (B, T, K, h, w)
+        pixels = masks.repeat_interleave(8, -1).repeat_interleave(8, -2)
+        teacher_logits.append(logits(model.teacher, clip))
+        object_logits.append(
+            torch.stack([
+                logits(student, clip * pixels[:, :, k, None]) for k in range(2)
+            ]))
+    local_logits = [logits(student, clip) for clip in inputs['local_clips']]
+    model.loss_module.center.zero_()  # it has moved
+    expected = model.loss_module(
+        torch.stack(teacher_logits), torch.stack(object_logits),
+        torch.stack(local_logits))
+    torch.testing.assert_close(total(losses), total(expected))
+
+
+def test_centre_moves_after_the_loss():
+    model, inputs = build_model(), views()
+    losses = model.loss(inputs)
+    teacher_logits = torch.stack(
+        [logits(model.teacher, clip) for clip in inputs['global_clips']])
+    torch.testing.assert_close(model.loss_module.center[0],
+                               0.1 * teacher_logits.flatten(0, 2).mean(0))
+    assert total(model.loss(inputs)) != total(losses)
+
+
+def test_dino_is_dora_without_masks():
+    """DINO's loss: the mean over all pairs of different views."""
+    model = build_model(
+        'DINO', loss=dict(object_weight=1 / 3, local_weight=2 / 3))
+    inputs = views(2, 2)
+    losses = model.loss(inputs)
+    student = dict(backbone=model.backbone, neck=model.neck)
+    target = [(logits(model.teacher, clip) / 0.04).softmax(-1)
+              for clip in inputs['global_clips']]
+    crops = [*inputs['global_clips'], *inputs['local_clips']]
+    terms = [
+        -(target[u] *
+          (logits(student, crops[v]) / 0.1).log_softmax(-1)).sum(-1).mean()
+        for u in range(2) for v in range(4) if u != v
+    ]
+    torch.testing.assert_close(total(losses), torch.stack(terms).mean())
+    with pytest.raises(ValueError, match='num_global_views'):
+        model.loss(views(1, 2))
+
+
+def test_gradients_reach_the_whole_student_and_never_the_teacher():
+    model = build_model()
+    total(model.loss(views())).backward()
+    for name, param in model.named_parameters():
+        if name.startswith('teacher.'):
+            assert param.grad is None and not param.requires_grad
+        else:
+            assert param.grad.abs().sum() > 0, name
+
+
+def test_teacher_runs_without_drop_path_and_starts_equal():
+    model = build_model(backbone=dict(drop_path_rate=0.9))
+    assert not any(m.training for m in model.teacher.modules())
+    clips = torch.randn(2, 3, 3, 32, 32)
+    first, second = (
+        model.track(clips, torch.tensor([[0, 1]] * 2)) for _ in range(2))
+    assert torch.equal(first['track_attn'], second['track_attn'])
+    for name in ('backbone', 'neck'):
+        student = getattr(model, name).state_dict()
+        for key, value in model.teacher[name].state_dict().items():
+            assert torch.equal(value, student[key])
+
+
+def test_teacher_update():
+    model = build_model()
+    before = [p.clone() for p in model.teacher.parameters()]
+    student = [*model.backbone.parameters(), *model.neck.parameters()]
+    with torch.no_grad():
+        for param in student:
+            param.add_(1.)
+    model.update_teacher(0.75)
+    for teacher, old, new in zip(model.teacher.parameters(), before, student):
+        torch.testing.assert_close(teacher, 0.75 * old + 0.25 * new)
+
+
+@pytest.mark.parametrize('num_local', [0, 2])
+def test_bf16_autocast_is_close_to_float32(num_local):
+    inputs = views(2, num_local)
+    losses = []
+    for enabled in (False, True):
+        model = build_model()
+        model.seed_step(3)
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            loss = total(model.loss(inputs))
+        loss.backward()
+        grads = [p.grad for p in model.parameters() if p.grad is not None]
+        assert all(grad.isfinite().all() for grad in grads)
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_stats_and_seeded_heads():
+    model, inputs = build_model(), views()
+    model.seed_step(1)
+    losses = model.loss(inputs)
+    for name in ('mask_coverage', 'raw_overlap', 'overlap'):
+        assert 0 < losses[name] < 1, name
+    assert losses['empty_masks'] == losses['full_masks'] == 0
+    clips = inputs['global_clips'].flatten(0, 1)
+    model.seed_step(1)
+    tracks = model.track(clips)
+    torch.testing.assert_close(losses['overlap'],
+                               mean_overlap(tracks['track_attn']))
+    torch.testing.assert_close(losses['mask_coverage'],
+                               tracks['object_masks'].mean())
