@@ -1,0 +1,33 @@
+num_logits = 65536  # P
+embed_dims = 384  # D
+num_local_views = 6  # L
+
+model = dict(
+    type='dora_mm.DoRA',
+    backbone=dict(
+        type='dora_mm.DoRAViT',
+        arch='deit-small',
+        img_size=224,
+        patch_size=16,
+        drop_path_rate=0.1,
+        pos_interp='dino'),
+    neck=dict(
+        type='dora_mm.DINONeck',
+        in_channels=embed_dims,
+        out_channels=num_logits,
+        norm_last_layer=False),
+    head=dict(
+        type='dora_mm.SinkhornPrototypeHead',
+        num_objects=3,
+        epsilon=0.05,
+        num_iters=30),
+    mask=dict(type='dora_mm.MultiObjectMaskTransform', mode='map'),
+    loss=dict(type='dora_mm.DoRALoss', out_channels=num_logits),
+    data_preprocessor=dict(
+        type='dora_mm.ClipViewPreprocessor',
+        num_global_views=2,
+        global_size=224,
+        global_scale=(0.4, 1.),
+        num_local_views=num_local_views,
+        local_size=112,
+        local_scale=(0.05, 0.4)))

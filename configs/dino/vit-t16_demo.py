@@ -1,0 +1,16 @@
+# DINO, tiny, on the CPU in minutes: the baseline of configs/dora/vit-t16_demo.
+# Command: python tools/train.py configs/dino/vit-t16_demo.py
+# Hardware and time: 2 CPU cores, minutes.
+_base_ = ['../dora/vit-t16_demo.py']
+
+model = dict(
+    _delete_=True,
+    type='dora_mm.DINO',
+    backbone=_base_.model.backbone,
+    neck=_base_.model.neck,
+    loss=dict(
+        type='dora_mm.DoRALoss',
+        out_channels=_base_.num_logits,
+        object_weight=1 / (1 + _base_.num_local_views),
+        local_weight=_base_.num_local_views / (1 + _base_.num_local_views)),
+    data_preprocessor=_base_.model.data_preprocessor)

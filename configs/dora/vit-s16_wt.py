@@ -1,0 +1,14 @@
+# DoRA, ViT-S/16, Walking Tours: the method as the paper defines it.
+# Paper: "Is ImageNet worth 1 video?", ICLR 2024, arXiv 2310.08584.
+# Command: bash tools/dist_train.sh configs/dora/vit-s16_wt.py 8
+# One video: --cfg-options train_dataloader.dataset.video=PATH/Venice.mp4
+# Hardware and time: 8 GPUs of 32 GB; not run by us.
+# Expected (paper): ADE20K UperNet 35.4 mIoU for one video, 38.3 for ten.
+_base_ = [
+    '../_base_/models/dora_vit-s16.py',
+    '../_base_/datasets/walking_tours.py',
+    '../_base_/schedules/adamw_100e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(data_preprocessor=dict(global_solarize_prob=(0., 0.2)))

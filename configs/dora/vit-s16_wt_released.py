@@ -1,0 +1,25 @@
+# DoRA, ViT-S/16, one Walking Tours video: what the authors' code computes.
+# It differs from the paper; configs/dora/README.md lists every switch.
+# Command: bash tools/dist_train.sh configs/dora/vit-s16_wt_released.py 8
+# Hardware and time: 8 GPUs of 32 GB; not run by us.
+# Expected (paper, this is the code that was released with it): ADE20K UperNet
+# 35.4 mIoU, linear 14.1; ImageNet linear 44.5.
+_base_ = ['./vit-s16_wt.py']
+
+model = dict(
+    track_layer=-1,
+    patch_feature='final',
+    head=dict(normalize_tokens=True, plan_mass='patch', sync_draw=False),
+    mask=dict(mode='batch'),
+    loss=dict(
+        object_weight=0.5,
+        local_weight=0.5,
+        carry_frame_loss=True,
+        skip_first_local=True),
+    data_preprocessor=dict(num_global_views=1, global_solarize_prob=0.))
+
+train_dataloader = dict(
+    dataset=dict(
+        video='data/walking_tours/Amsterdam.mp4',
+        frame_interval=None,
+        frame_stride=60))

@@ -1,0 +1,60 @@
+# DoRA, tiny, on the CPU in minutes: the whole pipeline on a short video.
+# Command: bash tools/run_demo.sh
+# Hardware and time: 2 CPU cores, see the README; it shows that the parts work
+# together, not what DoRA can learn.
+_base_ = ['./vit-s16_wt.py']
+
+num_logits = 1024
+num_local_views = 2
+clips_per_gpu = 4
+max_epochs = 5
+
+model = dict(
+    # The attention output of an untrained model hardly differs from patch to
+    # patch, so that all objects coincide; the final norm makes it differ.
+    patch_feature='final',
+    backbone=dict(arch='deit-tiny', img_size=112, drop_path_rate=0.),
+    neck=dict(
+        in_channels=192,
+        out_channels=num_logits,
+        hidden_channels=512,
+        bottleneck_channels=128),
+    loss=dict(out_channels=num_logits),
+    data_preprocessor=dict(
+        global_size=112, num_local_views=num_local_views, local_size=64))
+
+train_dataloader = dict(
+    batch_size=clips_per_gpu,
+    num_workers=1,
+    pin_memory=False,
+    dataset=dict(
+        video='work_dirs/demo/demo.mp4',
+        clip_len=4,
+        frame_interval=0.25,
+        start_stride=2))
+
+optim_wrapper = dict(
+    _delete_=True,
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.04),
+    constructor='dora_mm.DecayGroupsConstructor')
+auto_scale_lr = dict(base_batch_size=clips_per_gpu)
+
+param_scheduler = [
+    dict(
+        type='dora_mm.WarmupCosineScheduler',
+        param_name='lr',
+        final_value=1e-5,
+        warmup=1,
+        convert_to_iter_based=True),
+    dict(
+        type='dora_mm.WarmupCosineScheduler',
+        param_name='weight_decay',
+        final_value=0.4,
+        convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=max_epochs)
+
+default_hooks = dict(
+    logger=dict(interval=10), checkpoint=dict(interval=50, max_keep_ckpts=1))
+log_processor = dict(window_size=10)
