@@ -1,0 +1,272 @@
+"""tools/train.py and dist_train.sh, with a model of one parameter."""
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from clean_python import ROOT
+from mmengine.config import Config
+
+import dora_mm
+
+TOY_MODULE = '''
+import torch
+from mmengine.dist import get_world_size
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, MODELS
+
+
+@DATASETS.register_module()
+class ToyData(torch.utils.data.Dataset):
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return dict(inputs=torch.tensor([float(index)]))
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """Least squares: the weight goes to the mean of the data."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.register_buffer('world_size', torch.zeros(1))
+
+    def forward(self, inputs, mode='tensor'):
+        self.world_size.fill_(get_world_size())
+        return dict(loss=(0.5 * (inputs - self.weight)**2).mean())
+'''
+TOY_CONFIG = '''
+custom_imports = dict(imports=['toy_module'])
+model = dict(type='ToyModel')
+train_dataloader = dict(
+    batch_size=8, num_workers=0, dataset=dict(type='ToyData'),
+    sampler=dict(type='DefaultSampler', shuffle=False))
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5))
+train_cfg = dict(by_epoch=True, max_epochs=1)
+default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+'''
+
+
+def load_train():
+    spec = importlib.util.spec_from_file_location('train_tool',
+                                                  ROOT / 'tools' / 'train.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+train = load_train()
+
+
+@pytest.fixture(autouse=True)
+def clean_environ(monkeypatch):
+    """parse_args sets LOCAL_RANK for the process."""
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.delenv('RANK', raising=False)
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """The path of the toy config."""
+    (tmp_path / 'toy_module.py').write_text(TOY_MODULE)
+    (tmp_path / 'toy.py').write_text(TOY_CONFIG)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield str(tmp_path / 'toy.py')
+    # The next test registers the same names from another folder.
+    if sys.modules.pop('toy_module', None):
+        from mmengine.registry import DATASETS, MODELS
+        MODELS.module_dict.pop('ToyModel')
+        DATASETS.module_dict.pop('ToyData')
+
+
+def merge(config, *argv):
+    args = train.parse_args([config, *argv])
+    return train.merge_args(Config.fromfile(config), args)
+
+
+def test_defaults_are_mmpretrains(toy):
+    cfg = merge(toy)
+    assert cfg.work_dir == os.path.join('./work_dirs', 'toy')
+    assert cfg.launcher == 'none'
+    assert cfg.get('resume', False) is False
+    loader = cfg.train_dataloader
+    assert loader.pin_memory is True
+    assert loader.collate_fn == dict(type='default_collate')
+    # torch raises for persistent workers that there are none of.
+    assert loader.persistent_workers is False
+
+
+def test_loader_options(toy):
+    workers = ('--cfg-options', 'train_dataloader.num_workers=2')
+    assert merge(toy, *workers).train_dataloader.persistent_workers is True
+    loader = merge(toy, '--no-pin-memory', '--no-persistent-workers',
+                   *workers).train_dataloader
+    assert loader.pin_memory is False
+    assert loader.persistent_workers is False
+
+
+def test_collate_function_of_an_inherited_config(tmp_path):
+    """mmengine would call it with the argument _scope_='dora_mm'."""
+    config = tmp_path / 'own.py'
+    name = 'dora_mm::dora/vit-s16_wt.py'
+    config.write_text(f'_base_ = {name!r}')
+    try:
+        cfg = Config.fromfile(str(config))
+    except FileNotFoundError:
+        pytest.skip(f'{name} needs an installed dora_mm, with its .mim')
+    assert cfg.train_dataloader.collate_fn._scope_ == 'dora_mm'
+    loader = merge(str(config)).train_dataloader
+    assert loader.collate_fn == dict(type='default_collate')
+
+
+def test_work_dir_and_cfg_options_precedence(toy):
+    in_file = ('--cfg-options', 'work_dir=from_options')
+    assert merge(toy, '--work-dir', 'cli').work_dir == 'cli'
+    assert merge(toy, '--work-dir', 'cli', *in_file).work_dir == 'from_options'
+
+
+def test_cfg_options_types(toy):
+    cfg = merge(toy, '--cfg-options', 'model.size=3', 'betas=0.9,0.99',
+                'pairs=[(1,2),(3,4)]', 'train_cfg.max_epochs=5')
+    assert cfg.model.size == 3
+    assert cfg.betas == [0.9, 0.99]
+    assert cfg.pairs == [(1, 2), (3, 4)]
+    assert cfg.train_cfg == dict(by_epoch=True, max_epochs=5)
+
+
+def test_amp(toy):
+    wrapper = merge(toy, '--amp').optim_wrapper
+    assert wrapper.type == 'AmpOptimWrapper'
+    assert wrapper.loss_scale == 'dynamic'
+    wrapper = merge(toy, '--amp', '--cfg-options',
+                    'optim_wrapper.loss_scale=512.').optim_wrapper
+    assert wrapper.loss_scale == 512.
+
+
+def test_amp_refuses_to_drop_another_wrapper(toy):
+    with pytest.raises(ValueError, match="--amp .* the config has 'Mine'"):
+        merge(toy, '--amp', '--cfg-options', 'optim_wrapper.type=Mine')
+
+
+def test_resume(toy, tmp_path):
+    cfg = merge(toy, '--resume', '--cfg-options', 'load_from=other.pth')
+    assert cfg.resume is True
+    cfg = merge(toy, '--resume')
+    assert cfg.resume is True and cfg.load_from is None
+    (tmp_path / 'a.pth').touch()
+    assert merge(toy, '--resume', 'a.pth').load_from == 'a.pth'
+    assert merge(toy, '--resume', 's3://a/b.pth').load_from == 's3://a/b.pth'
+    with pytest.raises(ValueError, match='--resume b.pth: no such file'):
+        merge(toy, '--resume', 'b.pth')
+
+
+def test_no_validate(toy):
+    validation = ('--cfg-options', 'val_cfg.type=ValLoop',
+                  'val_dataloader.batch_size=1', 'val_evaluator.type=Dump')
+    assert merge(toy, *validation).val_dataloader.pin_memory is True
+    # --cfg-options themselves would win, so the settings go into the file.
+    merge(toy, *validation).dump('toy.py')
+    cfg = merge(toy, '--no-validate')
+    assert (cfg.val_cfg, cfg.val_dataloader, cfg.val_evaluator) == (None, ) * 3
+
+
+def test_auto_scale_lr(toy):
+    with pytest.raises(ValueError, match='--auto-scale-lr .*base_batch_size'):
+        merge(toy, '--auto-scale-lr')
+    cfg = merge(toy, '--auto-scale-lr', '--cfg-options',
+                'auto_scale_lr.base_batch_size=16')
+    assert cfg.auto_scale_lr == dict(base_batch_size=16, enable=True)
+
+
+@pytest.mark.parametrize(('argv', 'message'), [
+    (['no.py'], 'no.py: no such config file'),
+    (['toy.py', '--launcher', 'pytorch'], 'dist_train.sh CONFIG GPUS'),
+    (['toy.py', '--launcher', 'slurm'], '--launcher slurm needs accelerators'),
+    (['toy.py', '--amp'], '--amp needs an accelerator'),
+])
+def test_mistakes_are_named(toy, monkeypatch, argv, message):
+    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    with pytest.raises(ValueError, match=message):
+        train.main(argv)
+
+
+def test_train_scale_lr_and_resume(toy, tmp_path):
+    """w <- w + lr (3.5 - w): 0, 1.75, 2.625 with lr 0.5."""
+    train.main([toy])
+    folder = tmp_path / 'work_dirs' / 'toy'
+    first = torch.load(folder / 'epoch_1.pth', weights_only=False)
+    assert first['state_dict']['weight'].item() == 1.75
+    train.main([toy, '--resume', '--cfg-options', 'train_cfg.max_epochs=2'])
+    second = torch.load(folder / 'epoch_2.pth', weights_only=False)
+    assert second['state_dict']['weight'].item() == 2.625
+    assert second['meta']['iter'] == 2
+    # Batch 8 instead of 16: half the rate.
+    train.main([
+        toy, '--auto-scale-lr', '--work-dir', 'scaled', '--cfg-options',
+        'auto_scale_lr.base_batch_size=16'
+    ])
+    scaled = torch.load(tmp_path / 'scaled/epoch_1.pth', weights_only=False)
+    assert scaled['state_dict']['weight'].item() == 0.875
+
+
+def dist_train(*args):
+    """Run dist_train.sh on the CPU with the tests' interpreter."""
+    path = os.pathsep.join(
+        [os.getcwd(), str(Path(dora_mm.__file__).parents[1])])
+    env = dict(
+        os.environ,
+        PYTHON=sys.executable,
+        PYTHONPATH=path,
+        CUDA_VISIBLE_DEVICES='-1',
+        OMP_NUM_THREADS='1')
+    # Set for this process, they would pass for a launcher's.
+    for name in ('LOCAL_RANK', 'PORT', 'NNODES', 'NODE_RANK', 'MASTER_ADDR'):
+        env.pop(name, None)
+    return subprocess.run(
+        ['bash', str(ROOT / 'tools' / 'dist_train.sh'), *args],
+        env=env,
+        capture_output=True,
+        text=True)
+
+
+def test_two_processes_on_the_cpu(toy, tmp_path):
+    """Two processes with half the batch take the step of one."""
+    done = dist_train(toy, '2', '--cfg-options',
+                      'train_dataloader.batch_size=4')
+    assert done.returncode == 0, done.stdout + done.stderr
+    checkpoint = torch.load(
+        tmp_path / 'work_dirs/toy/epoch_1.pth', weights_only=False)
+    assert checkpoint['state_dict']['world_size'].item() == 2
+    assert checkpoint['state_dict']['weight'].item() == 1.75
+
+
+@pytest.mark.parametrize('args', [(), ('toy.py', ), ('toy.py', '0'),
+                                  ('toy.py', '--amp')])
+def test_dist_train_usage(toy, args):
+    done = dist_train(*args)
+    assert done.returncode == 2
+    assert 'CONFIG GPUS' in done.stderr
+
+
+def test_gpu_configs_train_in_float32_on_a_cpu():
+    """mmengine's AmpOptimWrapper refuses a CPU with an assertion."""
+    train = load_train()
+    cfg = Config(
+        dict(
+            optim_wrapper=dict(
+                type='AmpOptimWrapper',
+                loss_scale='dynamic',
+                dtype='bfloat16',
+                optimizer=dict(type='SGD', lr=0.5))))
+    train.drop_amp(cfg)
+    assert cfg.optim_wrapper == dict(
+        type='OptimWrapper', optimizer=dict(type='SGD', lr=0.5))

@@ -1,0 +1,134 @@
+"""The commands of the README, as processes: interrupted, and distributed."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from clean_python import ROOT
+from video_factory import write_video
+
+import dora_mm
+
+CONFIG = """
+_base_ = [{base!r}]
+custom_imports = dict(
+    imports=['dora_mm.engine', 'loss_recorder'], allow_failed_imports=False)
+model = dict(
+    backbone=dict(
+        arch=dict(_delete_=True, embed_dims=48, num_layers=2, num_heads=4,
+                  feedforward_channels=96),
+        img_size=32, patch_size=8, drop_path_rate={drop_path}),
+    neck=dict(in_channels=48, hidden_channels=32, bottleneck_channels=16),
+    head=dict(num_objects=2),
+    data_preprocessor=dict(global_size=32, local_size=16))
+train_dataloader = dict(
+    batch_size={batch}, num_workers=2,
+    dataset=dict(video={video!r}, clip_len=2, frame_interval=0.1,
+                 start_stride=1))
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(checkpoint=dict(interval=3), logger=dict(interval=1))
+custom_hooks = [
+    *_base_.custom_hooks, dict(type='dora_mm.LossRecorder', path={log!r})]
+"""
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp('video') / 'v.mp4', 81)
+
+
+@pytest.fixture
+def write_config(video, tmp_path):
+
+    def write(name, batch, drop_path=0.):
+        path = tmp_path / f'{name}.py'
+        path.write_text(
+            CONFIG.format(
+                base=dora_mm.config_path('dora/vit-t16_demo.py'),
+                video=video,
+                batch=batch,
+                drop_path=drop_path,
+                log=str(tmp_path / f'{name}.jsonl')))
+        return path
+
+    return write
+
+
+def start(*command):
+    """Start a command; it sees the tests' modules and the tested dora_mm."""
+    folders = (ROOT / 'tests', Path(dora_mm.__file__).parents[1])
+    env = dict(
+        os.environ,
+        PYTHON=sys.executable,
+        OMP_NUM_THREADS='1',
+        PYTHONPATH=os.pathsep.join(map(str, folders)))
+    return subprocess.Popen([*map(str, command)],
+                            env=env,
+                            stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT,
+                            text=True,
+                            start_new_session=True)
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output[-5000:]
+
+
+def losses(log):
+    if not log.exists():
+        return []
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def wait_for_iterations(process, log, number):
+    while len(losses(log)) < number:
+        assert process.poll() is None, process.communicate()[0][-5000:]
+        time.sleep(0.01)
+
+
+def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
+        write_config, tmp_path):
+    """kill -9 in the first epoch, SIGTERM in the second, each resumed."""
+    train = (sys.executable, ROOT / 'tools/train.py')
+    config = write_config('whole', batch=8, drop_path=0.2)
+    whole = start(*train, config, '--work-dir', tmp_path / 'whole')
+    config = write_config('parts', batch=8, drop_path=0.2)
+    command = (*train, config, '--work-dir', tmp_path / 'parts', '--resume')
+    log = tmp_path / 'parts.jsonl'
+    for number, how in ((5, signal.SIGKILL), (14, signal.SIGTERM)):
+        process = start(*command)
+        wait_for_iterations(process, log, number)
+        os.kill(process.pid, how)
+        process.communicate(timeout=60)
+        assert process.returncode == -how
+    finish(start(*command))
+    finish(whole)
+    expected = dict(losses(tmp_path / 'whole.jsonl'))
+    assert sorted(expected) == list(range(20))  # 80 clips, 8 a batch, twice
+    parts = losses(log)
+    # Iterations after the last checkpoint were done twice, no others.
+    assert 20 < len(parts) <= 20 + 2 * 4
+    assert {i for i, _ in parts} == set(expected)
+    for iteration, loss in parts:
+        assert loss == pytest.approx(expected[iteration], rel=1e-6)
+
+
+def test_two_processes_equal_one_with_the_joined_batch(write_config, tmp_path):
+    config = write_config('two', batch=4)
+    finish(
+        start('bash', ROOT / 'tools/dist_train.sh', config, 2, '--work-dir',
+              tmp_path / 'two'))
+    config = write_config('one', batch=8)
+    finish(
+        start(sys.executable, ROOT / 'tools/train.py', config, '--work-dir',
+              tmp_path / 'one'))
+    one, two = (
+        dict(losses(tmp_path / f'{name}.jsonl')) for name in ('one', 'two'))
+    assert sorted(one) == sorted(two) == list(range(20))
+    for iteration, loss in one.items():
+        assert two[iteration] == pytest.approx(loss, rel=1e-5)

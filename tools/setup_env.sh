@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Make, or find again, an environment to run dora_mm in.
+#   bash tools/setup_env.sh
+#       this checkout, editable
+#   bash tools/setup_env.sh --wheel FILE DIR
+#       the wheel FILE, in a new environment in DIR
+# The last line on stdout is the path of the environment's python; progress
+# goes to stderr. The dependencies (gigabytes) lie in one cached environment
+# that all checkouts with the same requirements share; a checkout's own, small
+# environment is a layer over it.
+#   DORA_MM_CACHE  where to keep them, default ~/.cache/dora_mm
+#   PYTHON         the interpreter to start from, default the first of python3,
+#                  python3.12, 3.11, 3.10 that is 3.10 to 3.12
+# pip's own settings hold: on a machine without a GPU,
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu saves most of the
+# download.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${DORA_MM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dora_mm}
+constraints=$root/requirements/constraints.txt
+
+say() { echo "setup_env: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+version_fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+        2>/dev/null
+}
+
+# Past pyenv's shims, which take a fifth of a second each time.
+executable() { "$1" -c 'import sys; print(sys.executable)'; }
+
+find_python() {
+    local candidate
+    if [[ -n ${PYTHON:-} ]]; then
+        version_fits "$PYTHON" || die "PYTHON=$PYTHON is not Python 3.10-3.12"
+        executable "$PYTHON"
+        return
+    fi
+    for candidate in python3 python3.12 python3.11 python3.10; do
+        if version_fits "$candidate"; then
+            executable "$candidate"
+            return
+        fi
+    done
+    die 'no Python 3.10-3.12 found; install one or set PYTHON'
+}
+
+# What to install, one requirement a line: other edits of setup.cfg must not
+# cost a new download.
+requirements() {
+    "$1" - "$root/setup.cfg" <<'PY'
+import configparser
+import sys
+
+config = configparser.ConfigParser()
+config.read(sys.argv[1])
+extras = config['options.extras_require']
+print('\n'.join([config['options']['install_requires'].strip()] +
+                [extras[name].strip() for name in ('onedl', 'seg', 'test')]))
+PY
+}
+
+hash_stdin() {
+    "$1" -c 'import hashlib, sys
+print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:16])'
+}
+
+# One at a time; the lock goes with the process, so a kill leaves none behind.
+lock() {
+    mkdir -p "$cache"
+    exec 9>"$1"
+    if ! command -v flock >/dev/null; then
+        say 'no flock program: do not run this twice at a time'
+    elif ! flock -n 9; then
+        say 'waiting for another setup_env'
+        flock 9
+    fi
+}
+
+make_venv() {  # PYTHON DIR [options]
+    "$1" -m venv "${@:3}" "$2" >&2 ||
+        die "$1 cannot make environments; on Debian: apt install python3-venv"
+}
+
+# Only an environment with the mark is complete; what an interrupted run left
+# is removed.
+build_deps() {  # PYTHON DIR
+    say "installing the dependencies into $2 (minutes, once)"
+    rm -rf "$2"
+    make_venv "$1" "$2"
+    requirements "$1" >"$2/requirements.txt"
+    "$2/bin/python" -m pip install --progress-bar off \
+        -r "$2/requirements.txt" -c "$constraints" >&2
+    # OpenCV's default build needs libGL, which servers often lack.
+    if ! "$2/bin/python" -c 'import cv2' 2>/dev/null; then
+        say 'OpenCV does not load; taking its headless build'
+        "$2/bin/python" -m pip uninstall -y opencv-python >&2
+        "$2/bin/python" -m pip install --no-deps -c "$constraints" \
+            opencv-python-headless >&2
+    fi
+    touch "$2/.complete"
+}
+
+# A layer: sees the dependencies through a .pth file and holds only dora_mm.
+build_layer() {  # DEPS DIR REQUIREMENT...
+    local site
+    rm -rf "$2"
+    make_venv "$1/bin/python" "$2" --without-pip
+    site=$("$2/bin/python" -c \
+        'import sysconfig; print(sysconfig.get_path("purelib"))')
+    "$1/bin/python" -c \
+        'import sysconfig; print(sysconfig.get_path("purelib"))' \
+        >"$site/dora_mm_deps.pth"
+    "$2/bin/python" -m pip install --quiet --no-deps --no-build-isolation \
+        --no-index "${@:3}" >&2
+    touch "$2/.complete"
+}
+
+main() {
+    local python deps layer
+    python=$(find_python)
+    deps=$cache/deps-$({
+        requirements "$python"
+        grep -v '^#' "$constraints"
+        "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
+    } | hash_stdin "$python")
+    lock "$deps.lock"
+    [[ -e $deps/.complete ]] || build_deps "$python" "$deps"
+    if [[ ${1:-} == --wheel ]]; then
+        layer=$3
+        build_layer "$deps" "$layer" "$2"
+    else
+        layer=$cache/venv-$({
+            echo "$deps $root"
+            cat "$root"/{setup.cfg,setup.py,pyproject.toml}
+        } | hash_stdin "$python")
+        # The links in .mim are part of an editable install, but lie in the
+        # checkout, where git clean may have removed them.
+        if [[ ! -e $layer/.complete || ! -e $root/dora_mm/.mim ]]; then
+            say "installing the checkout into $layer"
+            build_layer "$deps" "$layer" -e "$root"
+        fi
+    fi
+    echo "$layer/bin/python"
+}
+
+if [[ $# -ne 0 && ! ($# -eq 3 && $1 == --wheel) ]]; then
+    die "usage: bash $0 [--wheel FILE DIR]"
+fi
+main "$@"

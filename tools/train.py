@@ -1,0 +1,265 @@
+"""Train a model.
+
+``python tools/train.py CONFIG`` on one device; for several see
+``dist_train.sh`` and ``slurm_train.sh`` beside this file.
+"""
+import argparse
+import logging
+import os
+import os.path as osp
+
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
+
+DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def parse_args(argv=None):
+    """Parse the command line.
+
+    Args:
+        argv (List[str], optional): Arguments. Defaults to ``sys.argv[1:]``.
+
+    Returns:
+        argparse.Namespace: The options.
+    """
+    parser = argparse.ArgumentParser(description='Train a model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and checkpoints. Default: work_dir of the '
+        'config, else ./work_dirs/<name of the config>')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='continue from this checkpoint; without a path, from the last '
+        'one in the work folder, if there is any')
+    parser.add_argument(
+        '--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument(
+        '--no-validate',
+        action='store_true',
+        help='leave out the validation that the config asks for')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the batch size over all devices '
+        'divided by auto_scale_lr.base_batch_size')
+    parser.add_argument(
+        '--no-pin-memory',
+        action='store_true',
+        help='do not pin the memory of batches')
+    parser.add_argument(
+        '--no-persistent-workers',
+        action='store_true',
+        help='start the data workers anew each epoch')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings, for instance: train_dataloader.batch_size=8 '
+        'model.head.num_objects=3 key="[(a,b),(c,d)]" (quoted, no spaces)')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes')
+    # torch.distributed.launch, which mim uses, passes it; torchrun does not.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def enable_amp(cfg):
+    """Switch the optimiser wrapper to mixed precision.
+
+    Raises:
+        ValueError: The config has a wrapper of its own, which would be lost.
+    """
+    wrapper = cfg.get('optim_wrapper', None)
+    name = wrapper.get('type', 'OptimWrapper') if wrapper else None
+    if name == 'OptimWrapper':
+        wrapper.type = 'AmpOptimWrapper'
+    elif name != 'AmpOptimWrapper':
+        raise ValueError(
+            '--amp replaces optim_wrapper.type="OptimWrapper" by '
+            f'"AmpOptimWrapper", but the config has {name!r}. Choose a '
+            'mixed-precision wrapper in the config instead of --amp')
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def drop_amp(cfg):
+    """Train in float32 where mixed precision cannot run.
+
+    So that the configs for GPUs can be tried on a CPU; mmengine's wrapper
+    refuses one with an assertion.
+    """
+    wrapper = cfg.get('optim_wrapper', None)
+    if wrapper and wrapper.get('type') == 'AmpOptimWrapper':
+        wrapper.type = 'OptimWrapper'
+        for name in ('loss_scale', 'dtype', 'use_fsdp'):
+            wrapper.pop(name, None)
+        print_log(
+            'AmpOptimWrapper needs an accelerator and none is found: '
+            'training in float32 on the CPU.',
+            level=logging.WARNING)
+
+
+def set_resume(cfg, resume):
+    """Set what to continue from.
+
+    Args:
+        cfg (Config): Changed in place.
+        resume (str): 'auto' or the path of a checkpoint.
+
+    Raises:
+        ValueError: There is no such checkpoint.
+    """
+    if resume != 'auto' and '://' not in resume and not osp.isfile(resume):
+        raise ValueError(f'--resume {resume}: no such file. Give the path of '
+                         'a checkpoint, or no path to continue from the last '
+                         'one in the work folder')
+    cfg.resume = True
+    cfg.load_from = None if resume == 'auto' else resume
+
+
+def set_dataloader_defaults(loader, args):
+    """Fill in what the config leaves open, as mmpretrain does.
+
+    Args:
+        loader (ConfigDict): Settings of one loader, changed in place.
+        args (argparse.Namespace): Options of the command line.
+    """
+    loader.setdefault('pin_memory', True)
+    # torch refuses to keep workers when there are none.
+    loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
+    loader.setdefault('collate_fn', dict(type='default_collate'))
+    if isinstance(loader.collate_fn, dict):
+        # Left by _base_ = 'dora_mm::...'; mmengine would pass it on to the
+        # function as an argument.
+        loader.collate_fn.pop('_scope_', None)
+    if args.no_pin_memory:
+        loader.pin_memory = False
+    if args.no_persistent_workers:
+        loader.persistent_workers = False
+
+
+def merge_args(cfg, args):
+    """Merge the command line into the config.
+
+    Args:
+        cfg (Config): Changed in place.
+        args (argparse.Namespace): Options of :func:`parse_args`.
+
+    Returns:
+        Config: ``cfg``.
+
+    Raises:
+        ValueError: An option does not fit the config.
+    """
+    options = args.cfg_options or {}
+    cfg.merge_from_dict(options)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir', None) is None:
+        name = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('./work_dirs', name)
+    if args.amp:
+        enable_amp(cfg)
+    if args.resume is not None:
+        set_resume(cfg, args.resume)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr', None) or {}):
+            raise ValueError(
+                '--auto-scale-lr needs the batch size that the learning rate '
+                'is meant for, but the config has none. Add '
+                'auto_scale_lr=dict(base_batch_size=...) to it')
+        cfg.auto_scale_lr.enable = True
+    for name in DATALOADERS:
+        if cfg.get(name, None) is not None:
+            set_dataloader_defaults(cfg[name], args)
+    # Once more: --cfg-options win over the other options and the defaults,
+    # which in turn depend on them.
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def init_cpu_group(cfg):
+    """Join the processes through gloo where there is no accelerator.
+
+    mmengine's launchers select a CUDA device before they look at the backend,
+    and its default model wrapper names one, so neither runs on a CPU.
+
+    Args:
+        cfg (Config): ``model_wrapper_cfg`` and the backend are set in place.
+
+    Raises:
+        ValueError: The processes were not started by torchrun.
+    """
+    import torch.distributed as dist
+    if cfg.launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {cfg.launcher} needs accelerators and none is found. '
+            'On CPUs use tools/dist_train.sh')
+    cfg.setdefault('env_cfg', {})
+    cfg.env_cfg.setdefault('dist_cfg', {})
+    cfg.env_cfg.dist_cfg.backend = 'gloo'
+    if cfg.get('model_wrapper_cfg', None) is None:
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg.setdefault('device_ids', None)
+    dist.init_process_group('gloo')
+
+
+def prepare_launch(cfg):
+    """Check the launcher's environment and join the processes on a CPU.
+
+    Raises:
+        ValueError: ``--launcher pytorch`` without torchrun.
+    """
+    if cfg.launcher == 'none':
+        return
+    if cfg.launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise ValueError('--launcher pytorch is for processes that torchrun '
+                         'started, but RANK is not set. Run: bash '
+                         'tools/dist_train.sh CONFIG GPUS')
+    if get_device() == 'cpu':
+        init_cpu_group(cfg)
+
+
+def main(argv=None):
+    """Train the model that the command line names.
+
+    Raises:
+        ValueError: The config file or an option is wrong.
+    """
+    args = parse_args(argv)
+    if not osp.isfile(args.config):
+        raise ValueError(f'{args.config}: no such config file. "python -m '
+                         'dora_mm.cfg" lists those shipped with dora_mm')
+    cfg = merge_args(Config.fromfile(args.config), args)
+    if get_device() == 'cpu':
+        if args.amp:
+            raise ValueError('--amp needs an accelerator, but only the CPU '
+                             'is found. Leave it out')
+        drop_amp(cfg)
+    prepare_launch(cfg)
+    runner = (
+        RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg))
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()
