@@ -22,13 +22,13 @@ if [[ -z ${VIDEO:-} && ! -e $video ]]; then
 fi
 
 step "pretrain on $video"
-# About 100 clips an epoch, however long the video is.
+# About 80 clips an epoch, however long the video is.
 stride=$("$python" - "$video" <<'PY'
 import sys
 
 from dora_mm.datasets.readers.probe_video import probe_video
 
-print(max(probe_video(sys.argv[1]).num_frames // 110, 1))
+print(max(probe_video(sys.argv[1]).num_frames // 84, 1))
 PY
 )
 "$python" "$root/tools/train.py" "$root/configs/dora/vit-t16_demo.py" \
@@ -58,8 +58,10 @@ for path in sorted(out.glob('*/vis_data/scalars.json')):
         entry = json.loads(line)
         if 'loss' in entry:
             losses[entry['step']] = entry['loss']
-first, last = losses[min(losses)], losses[max(losses)]
-print(f'loss      {first:.3f} -> {last:.3f} after {max(losses)} iterations')
+values = [losses[step] for step in sorted(losses)]  # means of 10 iterations
+first, last = sum(values[:3]) / 3, sum(values[-3:]) / 3
+print(f'loss      {first:.2f} -> {last:.2f} (means of the first and last 30 of '
+      f'{max(losses)} iterations)')
 for name, pattern in (('checkpoint', 'iter_*.pth'), ('backbone',
                                                      'backbone_*.pth'),
                       ('pictures', 'tracks/*_overview.png'),
