@@ -28,10 +28,10 @@ def test_file_holds_the_frames(tmp_path):
     for frame, clean in zip(frames, truth):
         assert frame.shape == clean.shape == (64, 96, 3)
         assert np.abs(frame.astype(int) - clean).mean() < 6
-    again = make_demo_video(tmp_path / 'b.mp4', **SMALL)
-    assert again.read_bytes() == path.read_bytes()
-    other = make_demo_video(tmp_path / 'c.mp4', **SMALL, seed=1)
-    assert other.read_bytes() != path.read_bytes()
+    # The frames are a function of the seed; the encoder may differ in a bit.
+    for frame, again in zip(truth, demo_frames(**SMALL)):
+        assert np.array_equal(frame, again)
+    assert not np.array_equal(truth[0], next(demo_frames(**SMALL, seed=1)))
 
 
 def test_there_is_something_to_track():
