@@ -58,6 +58,16 @@ def authors_weight(name, shape):
     return torch.from_numpy(np.ascontiguousarray(value))
 
 
+def authors_arch():
+    """The ViT whose weights the reference names; heads have 64 channels."""
+    dims = SHAPES['backbone.cls_token'][-1]
+    return dict(
+        embed_dims=dims,
+        num_layers=sum(name.endswith('norm1.weight') for name in SHAPES),
+        num_heads=dims // 64,
+        feedforward_channels=SHAPES['backbone.blocks.0.mlp.fc1.weight'][0])
+
+
 def our_name(name):
     """An authors' name in this package."""
     for old, new in (('backbone.norm.', 'backbone.ln1.'),
@@ -83,7 +93,8 @@ def sinkhorn_in_loops(scores, epsilon, num_iters):
     return plan.T * len(scores)
 
 
-@pytest.mark.parametrize('index', range(3))
+@pytest.mark.parametrize(
+    'index', [k[7:] for k in load('sinkhorn') if k.startswith('scores_')])
 def test_sinkhorn_plans(index):
     data = load('sinkhorn')
     scores, expected = data[f'scores_{index}'], data[f'plan_{index}']
@@ -155,6 +166,13 @@ def test_loss_gradients_and_centre():
     assert_close(loss_module.center, data['center_after'])
 
 
+def final_value(values, warmup=0):
+    """What a cosine after the warm-up would end at."""
+    values = values[warmup:]
+    share = (1 + np.cos(np.pi * (len(values) - 1) / len(values))) / 2
+    return (values[-1] - values[0] * share) / (1 - share)
+
+
 def test_schedules():
     data = load('schedules')
     epochs, length = int(data['epochs']), int(data['iters_per_epoch'])
@@ -173,11 +191,16 @@ def test_schedules():
         build(
             wrapper,
             'lr',
-            1e-5,
+            final_value(data['lr'], warmup * length),
             end=epochs,
             epoch_length=length,
             warmup=warmup),
-        build(wrapper, 'weight_decay', 0.4, end=epochs, epoch_length=length)
+        build(
+            wrapper,
+            'weight_decay',
+            final_value(data['weight_decay']),
+            end=epochs,
+            epoch_length=length)
     ]
     values = []
     for _ in range(epochs * length):
@@ -206,7 +229,7 @@ def test_schedules():
 
 def test_vit_features():
     data = load('vit_tiny')
-    backbone = DoRAViT('deit-tiny', pos_interp='dino', out_type='raw')
+    backbone = DoRAViT(authors_arch(), pos_interp='dino', out_type='raw')
     names = [name for name in SHAPES if name.startswith('backbone.')]
     state_dict = {
         our_name(name)[len('backbone.'):]:
@@ -235,20 +258,18 @@ def test_vit_features():
 
 
 def build_model(settings):
-    dims = SHAPES['backbone.cls_token'][-1]
-    arch = {192: 'deit-tiny', 384: 'deit-small', 768: 'deit-base'}[dims]
     bottleneck, hidden = SHAPES['head.mlp.4.weight']
     model = MODELS.build(
         dict(
             type='dora_mm.DoRA',
             backbone=dict(
                 type='dora_mm.DoRAViT',
-                arch=arch,
+                arch=authors_arch(),
                 pos_interp='dino',
                 drop_path_rate=settings['drop_path']),
             neck=dict(
                 type='dora_mm.DINONeck',
-                in_channels=dims,
+                in_channels=SHAPES['backbone.cls_token'][-1],
                 out_channels=settings['P'],
                 hidden_channels=hidden,
                 bottleneck_channels=bottleneck,
@@ -341,4 +362,5 @@ def test_training_steps():
         for ours, name in ((student, 'student'), (model.teacher.parameters(),
                                                   'teacher'),
                            ([model.loss_module.center], 'center')):
-            assert_close(abs_sum(ours), expected[f'{name}_abs_sum'], 1e-4)
+            # The student moves by 2e-4 of its sum in a step.
+            assert_close(abs_sum(ours), expected[f'{name}_abs_sum'], 1e-5)

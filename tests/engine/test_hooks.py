@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from mmengine.hooks import Hook
-from tiny import build_runner
+from tiny import build_runner, model_cfg
 from torch import nn
 
 from dora_mm.engine import (FreezeLastLayerHook, PerParameterClipHook,
@@ -24,6 +24,33 @@ class Recorder(Hook):
 
     def after_train_iter(self, runner, *args, **kwargs):
         self.records.append(copy.deepcopy(self.function(runner)))
+
+
+def test_accumulated_batches_equal_a_large_one(tmp_path):
+    weights = []
+    for accumulation in (1, 2):
+        recorder = Recorder(lambda runner: teacher_and_student(runner))
+        # All heads and a fixed centre: both depend on the iteration.
+        build_runner(
+            tmp_path / str(accumulation), [
+                dict(type='dora_mm.PerParameterClipHook', max_norm=0.1),
+                dict(type='dora_mm.FreezeLastLayerHook', num_epochs=1),
+                dict(
+                    type='dora_mm.TeacherEMAHook',
+                    momentum=0.9,
+                    end_momentum=0.9), recorder
+            ],
+            model=model_cfg(
+                head=dict(num_objects=4), loss=dict(center_momentum=1.)),
+            optim_wrapper=dict(
+                optimizer=dict(type='SGD', lr=0.1, momentum=0.9),
+                accumulative_counts=accumulation),
+            batch_size=4 // accumulation).train()
+        weights.append(recorder.records[accumulation - 1::accumulation])
+    assert len(weights[0]) == len(weights[1]) == 6
+    for whole, parts in zip(*weights):
+        for one, other in zip(sum(whole, []), sum(parts, [])):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
 def last_layer(runner):

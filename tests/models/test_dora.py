@@ -110,13 +110,14 @@ def test_teacher_update():
 
 
 @pytest.mark.parametrize('num_local', [0, 2])
-def test_bf16_autocast_is_close_to_float32(num_local):
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_mixed_precision_is_close_to_float32(num_local, dtype):
     inputs = views(2, num_local)
     losses = []
     for enabled in (False, True):
         model = build_model()
         model.seed_step(3)
-        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+        with torch.autocast('cpu', dtype, enabled=enabled):
             loss = total(model.loss(inputs))
         loss.backward()
         grads = [p.grad for p in model.parameters() if p.grad is not None]
