@@ -51,17 +51,7 @@ optim_wrapper = dict(
 auto_scale_lr = dict(base_batch_size=clips_per_gpu)
 
 param_scheduler = [
-    dict(
-        type='dora_mm.WarmupCosineScheduler',
-        param_name='lr',
-        final_value=1e-5,
-        warmup=1,
-        convert_to_iter_based=True),
-    dict(
-        type='dora_mm.WarmupCosineScheduler',
-        param_name='weight_decay',
-        final_value=0.4,
-        convert_to_iter_based=True),
+    dict(_base_.param_scheduler[0], warmup=1), _base_.param_scheduler[1]
 ]
 train_cfg = dict(max_epochs=max_epochs)
 
