@@ -92,6 +92,14 @@ def test_half_precision_logits_do_not_overflow():
     assert all(value.isfinite() for value in losses.values())
 
 
+def test_autocast_does_not_round_the_loss():
+    module = DoRALoss(P)
+    teacher, objects = logits(2, B, T), logits(2, K, B, T, seed=1)
+    expected = module(teacher, objects)['loss_object']
+    with torch.autocast('cpu', torch.bfloat16):
+        assert module(teacher, objects)['loss_object'] == expected
+
+
 def test_centre_moves_by_its_momentum():
     module = DoRALoss(P, center_momentum=0.75)
     module.center.fill_(2.)

@@ -70,6 +70,13 @@ def test_track_features_against_one_frame_at_a_time(backbone, layer, feature):
                                            row.softmax(0)[1:])
 
 
+def test_autocast_does_not_round_the_attention_of_the_tracker():
+    query, key = torch.randn(2, 1, 4, 9, 12)
+    expected = DoRAViT._cls_attention(query, key)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(DoRAViT._cls_attention(query, key), expected)
+
+
 def test_frozen_stages_stay_in_eval():
     """mmpretrain switches drop path of frozen layers back on in train()."""
     backbone = DoRAViT(

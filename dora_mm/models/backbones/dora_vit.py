@@ -191,5 +191,6 @@ class DoRAViT(VisionTransformer):
             Tensor: (B, H, N), float32; with [CLS]'s own weight it sums to 1.
         """
         query = query[:, :, :1].float() * query.shape[-1]**-0.5
-        attn = (query @ key.float().mT).softmax(dim=-1)  # (B, H, 1, 1 + N)
+        with torch.autocast(query.device.type, enabled=False):
+            attn = (query @ key.float().mT).softmax(dim=-1)  # (B, H, 1, 1 + N)
         return attn[:, :, 0, 1:]

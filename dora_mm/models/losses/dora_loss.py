@@ -162,9 +162,12 @@ class DoRALoss(BaseModule):
         Returns:
             Tensor: (M, B, T), float32.
         """
-        logits = logits.float() / self.student_temp
-        dot = torch.einsum('btp,mbtp->mbt', target, logits)
-        return logits.logsumexp(-1) - dot
+        # Autocast would round the product, and with it the loss, to half
+        # precision.
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = logits.float() / self.student_temp
+            dot = torch.einsum('btp,mbtp->mbt', target, logits)
+            return logits.logsumexp(-1) - dot
 
     def _object_weights(self, num_objects: int, num_frames: int,
                         like: Tensor) -> Tensor:
