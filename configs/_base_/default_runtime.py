@@ -1,5 +1,3 @@
-import importlib.util
-
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['dora_mm.engine'], allow_failed_imports=False)
 
@@ -24,11 +22,16 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'))
 
 vis_backends = [dict(type='LocalVisBackend')]
-if importlib.util.find_spec('tensorboard'):
+# An import statement would make official mmengine read this file otherwise.
+if __import__('importlib.util').util.find_spec('tensorboard'):
     vis_backends.append(dict(type='TensorboardVisBackend'))
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 
-log_processor = dict(window_size=50)
+# All that varies from step to step is logged as a mean over the window.
+log_processor = dict(
+    window_size=50,
+    mean_pattern=r'.*(loss|time|grad_norm|entropy|kl|coverage|overlap|masks|'
+    r'clips_per_sec).*')
 log_level = 'INFO'
 load_from = None
 resume = False
