@@ -1,9 +1,9 @@
-import os
-import tempfile
 from pathlib import Path
 from typing import Union
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from dora_mm.utils.atomic_file import atomic_file
 
 
 @register_backend('dora_mm.atomic')
@@ -28,20 +28,8 @@ class AtomicLocalBackend(LocalBackend):
         """
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f'.{path.name}.')
-        try:
-            with os.fdopen(handle, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with atomic_file(path) as file:
+            file.temporary.write_bytes(obj)
 
     def put_text(self,
                  obj: str,

@@ -2,12 +2,12 @@
 import argparse
 import contextlib
 import hashlib
-import os
 import re
-import uuid
 from pathlib import Path
 
 import torch
+
+from .atomic_file import atomic_file
 
 # Names that occur in well-meant training checkpoints beside the tensors:
 # authors' files hold their arguments and numpy learning rates, mmengine's hold
@@ -140,8 +140,7 @@ def sha256_of(path):
 def atomic_save(data, path, verify=None, name_with_hash=None):
     """Save with ``torch.save`` so that a file is there whole or not at all.
 
-    The data goes to a temporary file in the same folder, which is synced,
-    verified and only then renamed. Any failure removes it.
+    See :func:`atomic_file`; the file is verified before it is moved.
 
     Args:
         data (object): What to save.
@@ -161,22 +160,11 @@ def atomic_save(data, path, verify=None, name_with_hash=None):
     if not path.parent.is_dir():
         raise ValueError(f'folder {path.parent} of the output file {path} '
                          'does not exist: make it first')
-    temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}.tmp')
-    try:
-        with open(temporary, 'xb') as file:
-            torch.save(data, file)
-            file.flush()
-            os.fsync(file.fileno())
+    with atomic_file(path) as file:
+        with open(file.temporary, 'xb') as stream:
+            torch.save(data, stream)
         if verify is not None:
-            verify(temporary)
+            verify(file.temporary)
         if name_with_hash is not None:
-            path = name_with_hash(path, sha256_of(temporary))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself survives a power cut
-    finally:
-        os.close(folder)
-    return path
+            file.path = name_with_hash(path, sha256_of(file.temporary))
+    return file.path

@@ -14,6 +14,8 @@ from typing import Iterator, List, Tuple, Union
 import cv2
 import numpy as np
 
+from .write_video import write_video
+
 _PALETTE = np.array([(214, 62, 52), (242, 186, 40), (46, 132, 196),
                      (88, 168, 86), (150, 84, 170), (236, 120, 44),
                      (236, 232, 222), (40, 44, 60)], np.float32)
@@ -262,25 +264,10 @@ def make_demo_video(path: Union[str, os.PathLike],
     Raises:
         ValueError: If an argument is out of range.
     """
-    # A heavy import that only a video needs.
-    import av
-
     path = Path(path)
     if path.suffix != '.mp4':
         raise ValueError(f'`path` must end in .mp4, but got {str(path)!r}.')
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.stem}.{os.getpid()}.mp4')
-    try:
-        with av.open(str(partial), 'w') as container:
-            stream = container.add_stream('libx264', rate=Fraction(fps))
-            stream.width, stream.height = size
-            stream.pix_fmt = 'yuv420p'
-            stream.options = dict(preset='veryfast', crf='20', g='48')
-            for frame in demo_frames(num_frames, size, fps, num_objects, seed):
-                image = av.VideoFrame.from_ndarray(frame, format='rgb24')
-                container.mux(stream.encode(image))
-            container.mux(stream.encode())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    frames = demo_frames(num_frames, size, fps, num_objects, seed)
+    write_video(path, frames, Fraction(fps), gop=48)
     return path

@@ -1,9 +1,10 @@
 """Writing panels as PNG and as video."""
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
+
+from dora_mm.utils.write_video import write_video
 
 
 def write_png(path, image):
@@ -32,18 +33,7 @@ def write_mp4(path, images, seconds_per_image):
             even sides.
         seconds_per_image (float): How long a picture stays.
     """
-    # here, because only a video needs it
-    import av
     repeats = max(round(10 * seconds_per_image), 1)
     rate = Fraction(repeats / seconds_per_image).limit_denominator(1000)
-    height, width = images[0].shape[:2]
-    with av.open(str(Path(path)), 'w') as container:
-        stream = container.add_stream('libx264', rate=rate)
-        stream.width, stream.height = width, height
-        stream.pix_fmt = 'yuv420p'
-        stream.options = dict(preset='veryfast', crf='20')
-        for image in images:
-            for _ in range(repeats):
-                frame = av.VideoFrame.from_ndarray(image, format='rgb24')
-                container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    frames = (image for image in images for _ in range(repeats))
+    write_video(path, frames, rate)

@@ -5,6 +5,6 @@ from .multi_object_mask_transform import MultiObjectMaskTransform
 from .pack_clip_inputs import PackClipInputs
 
 __all__ = [
-    'MultiObjectMaskTransform', 'ClipRandomResizedCrop', 'LoadClipFromVideo',
+    'ClipRandomResizedCrop', 'LoadClipFromVideo', 'MultiObjectMaskTransform',
     'PackClipInputs'
 ]

@@ -1,7 +1,7 @@
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from dora_mm.registry import HOOKS
+from ..unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
@@ -27,8 +27,7 @@ class FreezeLastLayerHook(Hook):
 
     def before_train(self, runner) -> None:
         """Hook into the optimiser."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
 
         def drop_gradients(optimizer, args, kwargs):
             if runner.epoch < self.num_epochs:

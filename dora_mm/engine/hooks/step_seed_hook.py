@@ -2,9 +2,9 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from dora_mm.registry import HOOKS
+from ..unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
@@ -23,7 +23,6 @@ class StepSeedHook(Hook):
         """Seed PyTorch on this rank, and the model's own draws."""
         step, local = np.random.SeedSequence(
             (runner.seed, runner.iter)).generate_state(2)
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         model.seed_step(int(step))
         torch.manual_seed(int(local) + get_rank())

@@ -1,9 +1,9 @@
 import math
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from dora_mm.registry import HOOKS
+from ..unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
@@ -49,8 +49,7 @@ class TeacherEMAHook(Hook):
         """Update the teacher if the optimiser has stepped."""
         if not runner.optim_wrapper.should_update():
             return
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         momentum = self.momentum_at(runner.iter, runner.max_iters)
         model.update_teacher(momentum)
         runner.message_hub.update_scalar('train/momentum', momentum)

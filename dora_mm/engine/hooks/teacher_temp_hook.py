@@ -1,7 +1,7 @@
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from dora_mm.registry import HOOKS
+from ..unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
@@ -38,6 +38,5 @@ class TeacherTempHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         """Set the temperature of this epoch."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(runner.model)
         model.set_teacher_temp(self.temp_at(runner.epoch))

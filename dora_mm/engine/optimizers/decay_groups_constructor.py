@@ -1,12 +1,12 @@
-from typing import Optional, Union
+from typing import Optional
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
 from dora_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from ..unwrap_model import unwrap_model
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -36,9 +36,9 @@ class DecayGroupsConstructor:
                 f'{paramwise_cfg}; use DefaultOptimWrapperConstructor for it.')
         self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
 
-    def __call__(self, model: Union[nn.Module]) -> OptimWrapper:
+    def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optim wrapper for the parameters that are trained."""
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(model)
         params = [p for p in model.parameters() if p.requires_grad]
         if not params:
             raise ValueError(

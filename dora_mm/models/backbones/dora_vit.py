@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
+from ..utils.setting_checks import check_choice
 
 
 @MODELS.register_module()
@@ -38,11 +39,9 @@ class DoRAViT(VisionTransformer):
     """
 
     def __init__(self, arch='deit-small', pos_interp='size', **kwargs) -> None:
-        if pos_interp not in ('dino', 'size'):
-            raise ValueError("pos_interp must be 'dino' or 'size', but got "
-                             f'{pos_interp!r}.')
         super().__init__(arch=arch, **kwargs)
-        self.pos_interp = pos_interp
+        self.pos_interp = check_choice('pos_interp', pos_interp,
+                                       ('dino', 'size'))
 
     def init_weights(self) -> None:
         """Initialise as DINO does, unless ``init_cfg`` loads a checkpoint."""
@@ -112,9 +111,7 @@ class DoRAViT(VisionTransformer):
         if not -self.num_layers <= track_layer < self.num_layers:
             raise ValueError(f'track_layer must be in [-{self.num_layers}, '
                              f'{self.num_layers}), but got {track_layer}.')
-        if patch_feature not in ('attention', 'final'):
-            raise ValueError("patch_feature must be 'attention' or 'final', "
-                             f'but got {patch_feature!r}.')
+        check_choice('patch_feature', patch_feature, ('attention', 'final'))
         if self.cls_token is None:
             raise ValueError('forward_track needs with_cls_token=True.')
         batch, frames = clips.shape[:2]

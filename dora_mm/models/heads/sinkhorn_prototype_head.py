@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from ..utils import ObjectTracks, TrackFeatures, sinkhorn_knopp
+from ..utils.setting_checks import check_choice
 
 
 @MODELS.register_module()
@@ -54,18 +55,13 @@ class SinkhornPrototypeHead(BaseModule):
         super().__init__(init_cfg)
         if num_objects < 1:
             raise ValueError(f'num_objects must be >= 1, got {num_objects}.')
-        if plan_mass not in ('unit', 'patch'):
-            raise ValueError(
-                f"plan_mass must be 'unit' or 'patch', but got {plan_mass!r}.")
-        if draw not in ('batch', 'sample'):
-            raise ValueError(
-                f"draw must be 'batch' or 'sample', but got {draw!r}.")
         self.num_objects = num_objects
         self.epsilon = epsilon
         self.num_iters = num_iters
         self.normalize_tokens = normalize_tokens
-        self.plan_mass = plan_mass
-        self.draw = draw
+        self.plan_mass = check_choice('plan_mass', plan_mass,
+                                      ('unit', 'patch'))
+        self.draw = check_choice('draw', draw, ('batch', 'sample'))
         self.sync_draw = sync_draw
         self._generator = None
 
