@@ -1,0 +1,170 @@
+import json
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Optional, Tuple, Union
+
+from dora_mm.utils.atomic_file import atomic_file
+
+_VERSION = 1
+_REASONS = ('blank', 'frozen', 'undecodable')
+_FIELDS = dict(
+    source=dict,
+    settings=dict,
+    settings_hash=str,
+    fps=str,
+    num_frames=int,
+    width=int,
+    height=int,
+    bytes=int,
+    excluded=list,
+    notes=list,
+    verified=dict)
+
+
+@dataclass(frozen=True)
+class VideoManifest:
+    """What ``tools/prepare_video.py`` knows about a video that it wrote.
+
+    It lies beside the video: ``Venice.mp4.json`` belongs to ``Venice.mp4``.
+
+    Attributes:
+        source (dict): The original: ``name``, ``bytes``, ``mtime_ns``,
+            ``codec``, ``width``, ``height``, ``fps`` (such as ``'60/1'``) and
+            ``num_frames``.
+        settings (dict): What the video was prepared with.
+        settings_hash (str): Digest of ``settings``.
+        fps (Fraction): Frames per second of the video, constant.
+        num_frames (int): Frames of the video.
+        width (int): Pixels.
+        height (int): Pixels.
+        bytes (int): Size of the video's file.
+        excluded (tuple[tuple[int, int, str], ...]): Stretches to leave out of
+            training, ascending and disjoint: first frame, the frame after the
+            last, and why: ``'blank'``, ``'frozen'`` or ``'undecodable'``.
+        notes (tuple[str, ...]): What the preparation changed, for people.
+        verified (dict): Figures of the comparison with the original.
+    """
+    source: dict
+    settings: dict
+    settings_hash: str
+    fps: Fraction
+    num_frames: int
+    width: int
+    height: int
+    bytes: int
+    excluded: Tuple[Tuple[int, int, str], ...]
+    notes: Tuple[str, ...]
+    verified: dict
+
+    @staticmethod
+    def path_of(video_path: Union[str, Path]) -> Path:
+        """Where the manifest of a video lies.
+
+        Args:
+            video_path (str | Path): The video.
+
+        Returns:
+            Path: The video's path with ``.json`` appended.
+        """
+        return Path(f'{video_path}.json')
+
+    @classmethod
+    def load(cls, video_path: Union[str, Path]) -> Optional['VideoManifest']:
+        """Read the manifest of a video.
+
+        Args:
+            video_path (str | Path): The video.
+
+        Returns:
+            VideoManifest | None: None if the video has no manifest, as any
+            file that the preparation has not written.
+
+        Raises:
+            ValueError: If the manifest is malformed, or of a newer version of
+                this package. The message names the file and the remedy.
+        """
+        path = cls.path_of(video_path)
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            data = json.loads(text)
+            if not isinstance(data, dict):
+                raise ValueError('it is not a JSON object')
+            version = data.get('version')
+            if isinstance(version, int) and version > _VERSION:
+                raise ValueError(
+                    f'{str(path)!r} has version {version}, but this dora_mm '
+                    f'reads up to {_VERSION}. Update dora_mm, or prepare the '
+                    'video again with `--overwrite`.')
+            if version != _VERSION:
+                raise ValueError(f'its version is {version!r}')
+            return cls._from_json(data)
+        except ValueError as error:
+            if str(path) in str(error):
+                raise
+            raise ValueError(
+                f'{str(path)!r} is not a manifest of a prepared video: '
+                f'{error}. Prepare the video again with `--overwrite`, or '
+                'remove the manifest if the video was not prepared.'
+            ) from error
+
+    @classmethod
+    def _from_json(cls, data: dict) -> 'VideoManifest':
+        for name, kind in _FIELDS.items():
+            value = data.get(name)
+            # True is an int, too.
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ValueError(f'`{name}` is {value!r}, not a '
+                                 f'{kind.__name__}')
+        for name in ('num_frames', 'width', 'height', 'bytes'):
+            if data[name] <= 0:
+                raise ValueError(f'`{name}` is {data[name]}, not positive')
+        try:
+            fps = Fraction(data['fps'])
+        except (ValueError, ZeroDivisionError):
+            fps = Fraction(0)
+        if fps <= 0:
+            raise ValueError(f"`fps` is {data['fps']!r}, not a positive "
+                             "fraction such as '60/1'")
+        fields = {name: data[name] for name in _FIELDS}
+        fields.update(
+            fps=fps,
+            excluded=_read_ranges(data['excluded'], data['num_frames']),
+            notes=tuple(map(str, data['notes'])))
+        return cls(**fields)
+
+    def save(self, video_path: Union[str, Path]) -> None:
+        """Write the manifest of a video, whole or not at all.
+
+        Args:
+            video_path (str | Path): The video.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        data = dict(version=_VERSION)
+        data.update({name: getattr(self, name) for name in _FIELDS})
+        data['fps'] = f'{self.fps.numerator}/{self.fps.denominator}'
+        with atomic_file(self.path_of(os.fspath(video_path))) as file:
+            file.temporary.write_text(json.dumps(data, indent=2) + '\n')
+
+
+def _read_ranges(rows: list, num_frames: int) -> Tuple:
+    """Check and convert ``excluded``."""
+    previous = 0
+    for row in rows:
+        if not (isinstance(row, list) and len(row) == 3
+                and all(type(value) is int
+                        for value in row[:2]) and row[2] in _REASONS):
+            raise ValueError(f'`excluded` holds {row!r}, not [begin, end, '
+                             f'reason] with a reason of {_REASONS}')
+        if not previous <= row[0] < row[1] <= num_frames:
+            raise ValueError(
+                f'`excluded` holds {row!r}, which overlaps the one before, is '
+                f'empty or is beyond the {num_frames} frames')
+        previous = row[1]
+    return tuple(map(tuple, rows))
