@@ -26,7 +26,13 @@ def read_number(frame):
     return int((middle * 2**np.arange(8)).sum())
 
 
-def write_video(path, num_frames, fps=10, gop=20, codec='libx264', **muxer):
+def write_video(path,
+                num_frames,
+                fps=10,
+                gop=20,
+                codec='libx264',
+                pix_fmt='yuv420p',
+                **muxer):
     """Write a video of numbered frames.
 
     Args:
@@ -35,12 +41,13 @@ def write_video(path, num_frames, fps=10, gop=20, codec='libx264', **muxer):
         fps (int): Frames per second.
         gop (int): Frames from one key frame to the next.
         codec (str): Encoder.
+        pix_fmt (str): Its pixel format.
         **muxer: Options of the container, e.g. ``movflags``.
     """
     with av.open(str(path), 'w', options=muxer) as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height = WIDTH, HEIGHT
-        stream.pix_fmt = 'yuv420p'
+        stream.pix_fmt = pix_fmt
         stream.codec_context.thread_count = 1
         if codec == 'libx264':
             stream.options = dict(

@@ -272,7 +272,10 @@ def test_reader_refuses_at_init(video_dir):
             video_dir / 'truncated_faststart.mp4',
             clip_len=2,
             frame_interval=1,
-            pipeline=PIPELINE)
+            pipeline=[
+                dict(PIPELINE[0], reader=dict(type='DecordReader')),
+                *PIPELINE[1:]
+            ])
     with pytest.raises(ValueError, match='text.mp4.*cannot be opened'):
         WalkingToursVideoDataset(
             video_dir / 'text.mp4', clip_len=2, frame_interval=1)

@@ -5,6 +5,7 @@ opened, or with the module ``probe_video``, which is therefore not listed here.
 """
 from .build_reader import build_reader
 from .decord_reader import DecordReader
+from .mjpeg_reader import MJPEGReader
 from .pyav_reader import PyAVReader
 from .reader_pool import ReaderPool
 from .video_decode_error import VideoDecodeError
@@ -12,6 +13,6 @@ from .video_info import VideoInfo
 from .video_reader import VideoReader
 
 __all__ = [
-    'DecordReader', 'PyAVReader', 'ReaderPool', 'VideoDecodeError',
-    'VideoInfo', 'VideoReader', 'build_reader'
+    'DecordReader', 'MJPEGReader', 'PyAVReader', 'ReaderPool',
+    'VideoDecodeError', 'VideoInfo', 'VideoReader', 'build_reader'
 ]

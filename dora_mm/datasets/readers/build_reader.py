@@ -1,17 +1,48 @@
 from typing import Optional
 
 from .decord_reader import DecordReader
+from .mjpeg_reader import MJPEGReader
 from .pyav_reader import PyAVReader
+from .video_info import VideoInfo
 from .video_reader import VideoReader
 
-_READERS = {'DecordReader': DecordReader, 'PyAVReader': PyAVReader}
+_READERS = {
+    cls.__name__: cls
+    for cls in (DecordReader, MJPEGReader, PyAVReader)
+}
+# decord reads the whole file to open it, and at each clip queues packets by
+# the gigabyte; from about this size on that outweighs all else.
+_LARGEST_FOR_DECORD = 1 << 30  # bytes
 
 
-def reader_class(cfg: Optional[dict] = None) -> type:
+def choose_reader(info: VideoInfo) -> type:
+    """The reader that is exact and fast on a file.
+
+    Prepared videos: :class:`MJPEGReader`. Others: :class:`DecordReader` where
+    it returns the right frames and opens the file quickly, else
+    :class:`PyAVReader`.
+
+    Args:
+        info (VideoInfo): The file's description.
+
+    Returns:
+        type: A subclass of :class:`VideoReader`.
+    """
+    if info.is_jpeg:
+        return MJPEGReader
+    try:
+        DecordReader.check_video(info)
+    except ValueError:
+        return PyAVReader
+    small = info.num_bytes <= _LARGEST_FOR_DECORD
+    return DecordReader if small else PyAVReader
+
+
+def reader_class(cfg: dict) -> type:
     """Class that a reader config names.
 
     Args:
-        cfg (dict, optional): As in :func:`build_reader`.
+        cfg (dict): As in :func:`build_reader`.
 
     Returns:
         type: A subclass of :class:`VideoReader`.
@@ -20,9 +51,9 @@ def reader_class(cfg: Optional[dict] = None) -> type:
         TypeError: If the config is not a dict or its type not a reader.
         ValueError: If the name is unknown.
     """
-    if cfg is not None and not isinstance(cfg, dict):
+    if not isinstance(cfg, dict):
         raise TypeError(f'`reader` must be a dict or None, but got {cfg!r}.')
-    kind = (cfg or {}).get('type', 'DecordReader')
+    kind = cfg.get('type')
     if isinstance(kind, str):
         if kind not in _READERS:
             raise ValueError(f"`reader['type']` {kind!r} is unknown. Use one "
@@ -40,8 +71,8 @@ def build_reader(path: str, cfg: Optional[dict] = None) -> VideoReader:
     Args:
         path (str): The file.
         cfg (dict, optional): ``type``, a name or a subclass of
-            :class:`VideoReader`, and its arguments except the path. None is
-            ``dict(type='DecordReader')``. Defaults to None.
+            :class:`VideoReader`, and its arguments except the path. None
+            takes what :func:`choose_reader` finds. Defaults to None.
 
     Returns:
         VideoReader: The reader.
@@ -50,5 +81,10 @@ def build_reader(path: str, cfg: Optional[dict] = None) -> VideoReader:
         TypeError: If the config is not a dict or its type not a reader.
         ValueError: If the name is unknown.
     """
-    kwargs = {k: v for k, v in (cfg or {}).items() if k != 'type'}
+    if cfg is None:
+        # Not at the top: it imports PyAV.
+        from .probe_video import probe_video
+
+        return choose_reader(probe_video(path))(path)
+    kwargs = {k: v for k, v in cfg.items() if k != 'type'}
     return reader_class(cfg)(path, **kwargs)

@@ -1,7 +1,7 @@
 import functools
 import logging
 import os
-from typing import Any, Callable, Sequence
+from typing import Sequence
 
 import numpy as np
 from mmengine.logging import print_log
@@ -10,9 +10,6 @@ from .call_with_timeout import call_with_timeout
 from .pyav_reader import PyAVReader
 from .video_info import VideoInfo
 from .video_reader import VideoReader
-
-_REMEDY = ("Use `reader=dict(type='PyAVReader')` in LoadClipFromVideo, or "
-           'rewrite the file with ')
 
 
 @functools.lru_cache(maxsize=None)
@@ -51,8 +48,8 @@ class DecordReader(VideoReader):
     read is read once more by :class:`PyAVReader`, whose pixels are the same:
     a clip near a damaged place is replaced always or never.
 
-    decord's limits: it cannot read AV1, and it returns neighbouring frames
-    instead of the ones asked for in files with open GOPs or an edit list.
+    decord cannot read AV1 and returns other frames than those asked for in
+    files with open GOPs or an edit list; :meth:`check_video` refuses these.
 
     Args:
         path (str): The file.
@@ -60,7 +57,7 @@ class DecordReader(VideoReader):
             Defaults to 1.
         timeout (float): Seconds after which a read counts as hung. decord can
             spin for ever when a container promises frames that cannot be
-            decoded; it is not tried again on that file. Defaults to 300.
+            decoded; it is not tried again on that file. Defaults to 50.
 
     Raises:
         ValueError: If ``num_threads`` or ``timeout`` is not positive.
@@ -69,7 +66,7 @@ class DecordReader(VideoReader):
     def __init__(self,
                  path: str,
                  num_threads: int = 1,
-                 timeout: float = 300.) -> None:
+                 timeout: float = 50.) -> None:
         super().__init__(path)
         if timeout <= 0:
             raise ValueError('`timeout` must be a positive number of seconds, '
@@ -85,36 +82,48 @@ class DecordReader(VideoReader):
     @classmethod
     def check_video(cls, info: VideoInfo) -> None:
         """See :meth:`VideoReader.check_video`."""
+        fault = None
         if info.codec == 'av1':
-            raise ValueError(
-                f'{info.path!r} is AV1 video, which decord cannot read. '
-                f'{_REMEDY}`ffmpeg -i FILE -map 0:v:0 -c:v libx264 -crf 18 '
-                'OUT.mp4`.')
-        # decord gives up at the open if a packet starts beyond the end.
-        if info.num_cut > 0:
-            raise ValueError(
-                f'{info.path!r} is truncated: {info.num_cut} frames, from '
-                f'frame {info.num_frames} on, are missing, and decord cannot '
-                f'open it. Download it again. Or: {_REMEDY}`ffmpeg -i FILE '
-                '-c copy OUT.mp4`.')
-
-    @property
-    def num_frames(self) -> int:
-        """Number of frames in the file."""
-        return self._try(lambda: len(self._open()),
-                         lambda: self._fallback.num_frames)
-
-    @property
-    def fps(self) -> float:
-        """Average frames per second."""
-        return self._try(lambda: float(self._open().get_avg_fps()),
-                         lambda: self._fallback.fps)
+            fault = 'is AV1 video, which decord cannot read'
+        elif info.has_open_gop:
+            fault = ('has open groups of pictures, of which decord returns '
+                     'wrong frames')
+        elif info.has_edit_list:
+            fault = ('has an edit list, and decord counts the frames that it '
+                     'hides')
+        elif not info.seekable:
+            fault = ('has no reliable time for each frame (MPEG-TS, say), and '
+                     'decord does not find its frames')
+        elif info.num_cut > 0:
+            # decord gives up at the open if a packet starts beyond the end.
+            fault = (f'is truncated: {info.num_cut} frames, from frame '
+                     f'{info.num_frames} on, are missing, and decord cannot '
+                     'open it. Download it again, or')
+        if fault is None:
+            return
+        remedy = ('prepare it: `python tools/prepare_video.py '
+                  f'{info.path} --out-dir DIR`')
+        if info.seekable:
+            remedy += ", or use `reader=dict(type='PyAVReader')`"
+        raise ValueError(f'{info.path!r} {fault}: {remedy}.')
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
         indices = [int(i) for i in indices]
-        return self._try(lambda: self._read(indices),
-                         lambda: self._fallback.get_frames(indices))
+        self.check_indices(indices)
+        if not self._hung:
+            try:
+                return call_with_timeout(lambda: self._read(indices),
+                                         self.timeout)
+            except ImportError:
+                raise
+            except Exception as error:
+                self._hung = isinstance(error, TimeoutError)
+                # After an error decord's queue still holds frames of the
+                # failed read, so the next one must start afresh.
+                self._video = None
+                self._warn(error)
+        return self._fallback.get_frames(indices)
 
     def close(self) -> None:
         """See :meth:`VideoReader.close`."""
@@ -123,16 +132,11 @@ class DecordReader(VideoReader):
 
     def _open(self):
         if self._video is None:
-            if not os.path.isfile(self.path):
-                raise FileNotFoundError('the file is gone.')
             self._video = _fork_safe_video_reader()(
                 self.path, num_threads=self.num_threads)
         return self._video
 
     def _read(self, indices: Sequence[int]) -> np.ndarray:
-        # decord takes negative numbers from the end.
-        if min(indices) < 0:
-            raise IndexError(f'frame {min(indices)} does not exist.')
         video = self._open()
         frames = video.get_batch(indices).asnumpy()
         # Else decord goes on demuxing in the background and its packet queue
@@ -142,22 +146,6 @@ class DecordReader(VideoReader):
             raise ValueError(f'{len(frames)} frames came back where '
                              f'{len(indices)} were asked for.')
         return frames
-
-    def _try(self, func: Callable[[], Any], fallback: Callable[[],
-                                                               Any]) -> Any:
-        """Call decord, and PyAV if decord fails."""
-        if not self._hung:
-            try:
-                return call_with_timeout(func, self.timeout)
-            except ImportError:
-                raise
-            except Exception as error:
-                self._hung = isinstance(error, TimeoutError)
-                # After an error decord's queue still holds frames of the
-                # failed read, so the next one must start afresh.
-                self._video = None
-                self._warn(error)
-        return fallback()
 
     def _warn(self, error: Exception) -> None:
         """Say once a file that PyAV stands in."""

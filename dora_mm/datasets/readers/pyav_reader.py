@@ -1,136 +1,228 @@
 import os
-from typing import Dict, List, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from .video_decode_error import VideoDecodeError
+from .video_decode_error import REPAIR, VideoDecodeError
+from .video_info import VideoInfo
 from .video_reader import VideoReader
 
-_REPAIR = ('Check the file with `ffmpeg -v error -i FILE -f null -`, then '
-           'download it again or leave it out.')
+# Their decoders can leave out pictures that no other one refers to.
+_SKIPPING_CODECS = ('h264', 'hevc')
 
 
 class PyAVReader(VideoReader):
     """Frames by PyAV: exact, and of every codec that FFmpeg knows.
 
-    A table of the presentation times of all packets, made in one pass over
-    the file at the first read, turns frame numbers into times. A read seeks
-    to the key frame before a frame and decodes up to it, so the frames are
-    right in files with open GOPs and variable frame rate too, and a read
-    fails or succeeds the same way each time.
+    The saved index of the file (:func:`load_video_index`) turns frame numbers
+    into presentation times. A read seeks to the key frame before a frame,
+    decodes up to it and stops there, and on the way leaves out pictures that
+    no other one refers to. So the frames are right in files with open GOPs,
+    edit lists and variable frame rate too, and a read fails or succeeds the
+    same way each time.
 
     Args:
         path (str): The file.
-        num_threads (int): Decoder threads; one is best with many workers.
-            Defaults to 1.
+        num_threads (int): Decoder threads; one is best with many workers,
+            and only one leaves out pictures. Defaults to 1.
+        short_side (int, optional): Shrink frames whose shorter side is larger
+            to this many pixels, by the mean over areas; 600 keeps all that a
+            300-pixel crop can show. None keeps the frames as they are.
+            Defaults to None.
 
     Raises:
-        ValueError: If ``num_threads`` is not positive.
+        ValueError: If an argument is out of range.
     """
 
-    def __init__(self, path: str, num_threads: int = 1) -> None:
+    def __init__(self,
+                 path: str,
+                 num_threads: int = 1,
+                 short_side: Optional[int] = None) -> None:
         super().__init__(path)
         if num_threads < 1:
             raise ValueError('`num_threads` must be at least 1, but got '
                              f'{num_threads}.')
+        if short_side is not None and short_side < 1:
+            raise ValueError('`short_side` must be a positive number of '
+                             f'pixels or None, but got {short_side}.')
         self.num_threads = num_threads
+        self.short_side = short_side
         self._container = None
         self._stream = None
-        # Presentation times in the order of the frames, int64 (num_frames, ),
-        # and those of the key frames alone; they survive close().
-        self._times = None
-        self._key_times = None
+        self._reformatter = None
 
-    @property
-    def num_frames(self) -> int:
-        """Number of frames in the file."""
-        self._open()
-        return len(self._times)
-
-    @property
-    def fps(self) -> float:
-        """Average frames per second."""
-        self._open()
-        return float(self._stream.average_rate)
+    @classmethod
+    def check_video(cls, info: VideoInfo) -> None:
+        """See :meth:`VideoReader.check_video`."""
+        if not info.seekable:
+            raise ValueError(
+                f'{info.path!r} has no reliable time for each frame (MPEG-TS, '
+                'or times that are missing or repeated), so frames cannot be '
+                'found at random. Prepare it: `python tools/prepare_video.py '
+                f'{info.path} --out-dir DIR`, and train on the result.')
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
-        self._open()
-        for index in indices:
-            if not 0 <= index < len(self._times):
-                raise VideoDecodeError(
-                    self.path, f'frame {index} was asked for, but there are '
-                    f'only {len(self._times)}.', _REPAIR, int(index))
-        times = [int(self._times[i]) for i in indices]
+        self.check_indices(indices)
+        times = [int(self.index.times[i]) for i in indices]
         try:
+            self._open()
             found = self._decode(sorted(set(times)))
         except Exception as error:
             self.close()
-            raise VideoDecodeError(self.path,
-                                   f'{type(error).__name__}: {error}.',
-                                   _REPAIR, int(indices[0])) from error
+            raise self._error(error, int(indices[0])) from error
         return np.stack([found[time] for time in times])
+
+    def iter_frames(self, begin: int,
+                    end: int) -> Iterator[Tuple[int, object]]:
+        """Decode a stretch of frames in the order in which they are shown.
+
+        Args:
+            begin (int): Number of the first frame.
+            end (int): Number behind the last one, at most ``num_frames``.
+
+        Yields:
+            tuple[int, av.VideoFrame]: Frame number and frame as decoded,
+            neither scaled nor converted. A number is left out if the frame
+            cannot be decoded.
+
+        Raises:
+            VideoDecodeError: If the file cannot be opened, or there is no key
+                frame to start from.
+        """
+        try:
+            self._open()
+            first, last = (int(self.index.times[i]) for i in (begin, end - 1))
+            packets = self._packets_from(first)
+            for frame in self._decode_range(packets, first, last):
+                number = self.index.find(frame.pts)
+                if number is not None and begin <= number < end:
+                    yield number, frame
+                if frame.pts == last:
+                    break
+        except (OSError, LookupError) as error:
+            self.close()
+            raise self._error(error, begin) from error
+
+    def to_rgb(self, frame) -> np.ndarray:
+        """Scale and convert a frame of :meth:`iter_frames`.
+
+        Args:
+            frame (av.VideoFrame): The frame.
+
+        Returns:
+            np.ndarray: uint8 (H, W, 3).
+        """
+        import av
+
+        if self._reformatter is None:
+            self._reformatter = av.video.reformatter.VideoReformatter()
+        size = scaled_size(frame.width, frame.height, self.short_side)
+        return self._reformatter.reformat(
+            frame,
+            *size,
+            format='rgb24',
+            interpolation='AREA' if size != (frame.width,
+                                             frame.height) else 'BILINEAR',
+            threads=1).to_ndarray()
 
     def close(self) -> None:
         """See :meth:`VideoReader.close`."""
         if self._container is not None:
             self._container.close()
-        self._container = self._stream = None
+        self._container = self._stream = self._reformatter = None
 
     def _open(self) -> None:
         if self._container is not None:
             return
         if not os.path.isfile(self.path):
-            raise VideoDecodeError(self.path, 'the file is gone.', _REPAIR)
+            raise FileNotFoundError('the file is gone')
         import av
 
-        try:
-            self._container = av.open(self.path)
-            self._stream = self._container.streams.video[0]
-        except (av.error.FFmpegError, IndexError) as error:
-            self.close()
-            raise VideoDecodeError(self.path,
-                                   f'{type(error).__name__}: {error}.',
-                                   _REPAIR) from error
+        self._container = av.open(self.path)
+        self._stream = self._container.streams.video[0]
         self._stream.codec_context.thread_count = self.num_threads
-        if self._times is None:
-            self._make_table()
 
-    def _make_table(self) -> None:
-        import av
+    def _error(self,
+               error: Exception,
+               frame: Optional[int] = None) -> VideoDecodeError:
+        return VideoDecodeError(self.path, f'{type(error).__name__}: {error}.',
+                                REPAIR, frame)
 
-        times, key_times = [], []
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.size == 0:  # the empty packet that ends the stream
-                    continue
-                time = packet.dts if packet.pts is None else packet.pts
-                times.append(time or 0)
-                if packet.is_keyframe:
-                    key_times.append(time or 0)
-        except av.error.FFmpegError:
-            # The end is missing: what came before can still be read.
-            pass
-        self._times = np.sort(np.array(times, np.int64))
-        self._key_times = np.sort(np.array(key_times, np.int64))
+    def _packets_from(self, time: int) -> Iterator:
+        """Packets from the key frame on that a time can be decoded from."""
+        from .seek_to_key import seek_to_key
+
+        return seek_to_key(self._container, self._stream, self.index.key_times,
+                           self.index.key_number(time))
+
+    def _skip_unless(self, wanted: bool) -> None:
+        """Leave out the next picture if no other one refers to it."""
+        if self.num_threads == 1 and self.index.codec in _SKIPPING_CODECS:
+            self._stream.codec_context.skip_frame = ('DEFAULT'
+                                                     if wanted else 'NONREF')
 
     def _decode(self, times: List[int]) -> Dict[int, np.ndarray]:
         """Frames at the given times, which ascend."""
         found = {}
-        frames, position = None, None
+        runs = {}
         for time in times:
-            number = np.searchsorted(self._key_times, time, side='right') - 1
-            key = int(self._key_times[max(0, number)])
-            if position is None or key > position:
-                self._container.seek(key, stream=self._stream)
-                frames = self._container.decode(self._stream)
-            position = None
-            for frame in frames:
-                position = frame.pts
-                if position is None or position >= time:
-                    break
-            if position != time:
-                raise LookupError(f'no frame at time {time} came out of the '
+            runs.setdefault(self.index.key_number(time), set()).add(time)
+        for run in runs.values():
+            self._decode_run(run, found)
+            if not found.keys() >= run:
+                raise LookupError('no frame at time '
+                                  f'{min(run - found.keys())} came out of the '
                                   'decoder')
-            found[time] = frame.to_ndarray(format='rgb24')
         return found
+
+    def _decode_run(self, run: Set[int], found: Dict[int, np.ndarray]) -> None:
+        """Add the frames of one group of pictures to ``found``."""
+        unsent = set(run)
+        for packet in self._packets_from(min(run)):
+            self._skip_unless(packet.pts in run)
+            frames = packet.decode()
+            unsent.discard(packet.pts)
+            if not unsent and packet.size:
+                frames += self._stream.codec_context.decode(None)
+            for frame in frames:
+                if frame.pts in run:
+                    if frame.is_corrupt:
+                        raise LookupError(f'the frame at time {frame.pts} is '
+                                          'damaged')
+                    found[frame.pts] = self.to_rgb(frame)
+            if not unsent:
+                return
+
+    def _decode_range(self, packets: Iterator, first: int,
+                      last: int) -> Iterator:
+        """Frames of the times from ``first`` to ``last``, and others."""
+        import av
+
+        for packet in packets:
+            wanted = packet.pts is not None and first <= packet.pts <= last
+            self._skip_unless(wanted)
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError:
+                # The frame is missing in what comes out.
+                pass
+
+
+def scaled_size(width: int, height: int,
+                short_side: Optional[int]) -> Tuple[int, int]:
+    """Size of a frame shrunk to a short side, both sides even.
+
+    Args:
+        width (int): Width in pixels.
+        height (int): Height in pixels.
+        short_side (int, optional): None, or one that is not smaller than the
+            frame's, keeps the size.
+
+    Returns:
+        tuple[int, int]: Width and height in pixels.
+    """
+    if short_side is None or short_side >= min(width, height):
+        return width, height
+    scale = short_side / min(width, height)
+    return 2 * round(width * scale / 2), 2 * round(height * scale / 2)

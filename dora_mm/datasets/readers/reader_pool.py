@@ -1,17 +1,24 @@
+import gc
 import os
 from collections import OrderedDict
 from typing import Optional
 
-from .build_reader import build_reader, reader_class
+from .build_reader import build_reader, choose_reader, reader_class
+from .video_info import VideoInfo
 from .video_reader import VideoReader
+
+# To free a decoder of the process that this one was forked from may wait for
+# ever, for threads that do not exist here. So the readers of a pool are kept,
+# and the garbage collector leaves alone what it finds at the fork.
+_foreign_readers = []
+os.register_at_fork(after_in_child=gc.freeze)
 
 
 class ReaderPool:
     """Open files of one process, at most ``max_open`` of them.
 
     The file used longest ago is closed first. The pool may be copied to other
-    processes, by fork or by pickle: each opens its own files. A reader must
-    bear to be freed in a fork of the process that opened it.
+    processes, by fork or by pickle: each opens its own files.
 
     Args:
         reader (dict, optional): Config of the readers, see
@@ -28,7 +35,8 @@ class ReaderPool:
         if max_open < 1:
             raise ValueError(
                 f'`max_open` must be at least 1, but got {max_open}.')
-        self.reader_type = reader_class(reader)
+        if reader is not None:
+            reader_class(reader)  # refuses a wrong one
         self.reader = reader
         self.max_open = max_open
         self._readers = OrderedDict()
@@ -40,6 +48,18 @@ class ReaderPool:
     def __getstate__(self) -> dict:
         return dict(self.__dict__, _readers=OrderedDict())
 
+    def check_video(self, info: VideoInfo) -> None:
+        """Refuse a file that its reader is known to fail on.
+
+        Args:
+            info (VideoInfo): The file's description.
+
+        Raises:
+            ValueError: Naming the file and the remedy.
+        """
+        cls = reader_class(self.reader) if self.reader else choose_reader(info)
+        cls.check_video(info)
+
     def get(self, path: str) -> VideoReader:
         """Reader of a file, open if it was used lately.
 
@@ -50,6 +70,7 @@ class ReaderPool:
             VideoReader: The reader, owned by the pool.
         """
         if self._pid != os.getpid():
+            _foreign_readers.append(self._readers)
             self._readers = OrderedDict()
             self._pid = os.getpid()
         if path not in self._readers:

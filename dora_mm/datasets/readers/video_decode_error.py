@@ -1,5 +1,8 @@
 from typing import Optional
 
+REPAIR = ('Check the file with `ffmpeg -v error -i FILE -f null -`, then '
+          'download it again or leave it out.')
+
 
 class VideoDecodeError(ValueError):
     """Frames of a video that cannot be decoded.

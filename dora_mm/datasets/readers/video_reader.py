@@ -3,6 +3,9 @@ from typing import Sequence
 
 import numpy as np
 
+from .load_video_index import load_video_index
+from .video_decode_error import REPAIR, VideoDecodeError
+from .video_index import VideoIndex
 from .video_info import VideoInfo
 
 
@@ -17,6 +20,7 @@ class VideoReader(metaclass=ABCMeta):
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._index = None  # survives close()
 
     @classmethod
     def check_video(cls, info: VideoInfo) -> None:
@@ -33,14 +37,48 @@ class VideoReader(metaclass=ABCMeta):
         """
 
     @property
-    @abstractmethod
-    def num_frames(self) -> int:
-        """Number of frames that the file promises."""
+    def index(self) -> VideoIndex:
+        """Where the frames are.
+
+        Raises:
+            VideoDecodeError: If the file is gone or no video.
+        """
+        if self._index is None:
+            try:
+                self._index = load_video_index(self.path)
+            except FileNotFoundError as error:
+                raise VideoDecodeError(self.path, 'the file is gone.',
+                                       REPAIR) from error
+            except (OSError, ValueError) as error:
+                raise VideoDecodeError(self.path,
+                                       f'{type(error).__name__}: {error}.',
+                                       REPAIR) from error
+        return self._index
 
     @property
-    @abstractmethod
+    def num_frames(self) -> int:
+        """Number of frames that can be read."""
+        return self.index.num_frames
+
+    @property
     def fps(self) -> float:
         """Average frames per second."""
+        return float(self.index.fps)
+
+    def check_indices(self, indices: Sequence[int]) -> None:
+        """Refuse frame numbers that the file does not have.
+
+        Args:
+            indices (Sequence[int]): Frame numbers.
+
+        Raises:
+            VideoDecodeError: If one is not in [0, num_frames).
+        """
+        for number in indices:
+            if not 0 <= number < self.num_frames:
+                raise VideoDecodeError(
+                    self.path, f'frame {number} was asked for, but there are '
+                    f'only {self.num_frames}.', REPAIR, int(number))
 
     @abstractmethod
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:

@@ -1,8 +1,9 @@
 import math
 from typing import Sequence, Tuple
 
-import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 
 from dora_mm.registry import TRANSFORMS
@@ -17,8 +18,8 @@ class ClipRandomResizedCrop(BaseTransform):
     """Crop one random box from all frames of a clip and resize it.
 
     The box is distributed as that of torchvision's ``RandomResizedCrop``. The
-    frames are cropped first and resized then, with ``INTER_AREA`` where the
-    box is larger than the result and ``INTER_LINEAR`` where it is smaller.
+    frames are cropped first and resized then, bilinearly with antialiasing:
+    the filter of torchvision and PIL, on 8 bits.
 
     Differs from the authors' code, which turns the whole frames into floats,
     resizes them bilinearly without antialiasing, so that 4K video is aliased,
@@ -108,13 +109,11 @@ class ClipRandomResizedCrop(BaseTransform):
         """
         clip = results['clip']
         x, y, w, h = self.draw_box(*clip.shape[1:3], results['seed'])
-        shrinks = min(w, h) >= self.size
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        side = (self.size, self.size)
-        results['clip'] = np.stack([
-            cv2.resize(frame, side, interpolation=interpolation)
-            for frame in clip[:, y:y + h, x:x + w]
-        ])
+        box = torch.from_numpy(clip[:, y:y + h, x:x + w]).permute(0, 3, 1, 2)
+        # OpenCV's INTER_AREA on such sizes takes three times as long.
+        box = F.interpolate(
+            box, (self.size, self.size), mode='bilinear', antialias=True)
+        results['clip'] = box.permute(0, 2, 3, 1).numpy()
         results['crop_box'] = (x, y, w, h)
         return results
 

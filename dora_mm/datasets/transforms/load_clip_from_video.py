@@ -23,8 +23,9 @@ class LoadClipFromVideo(BaseTransform):
 
     Args:
         reader (dict, optional): Config of the reader, ``type`` and its
-            arguments; None is ``dict(type='DecordReader')``. Defaults to
-            None.
+            arguments. None chooses for each file, see
+            :func:`dora_mm.datasets.readers.build_reader.choose_reader`.
+            Defaults to None.
         max_open_files (int): Most files that one worker keeps open. Opening
             an hour of 4K takes seconds, keeping it open takes memory.
             Defaults to 4.
@@ -47,7 +48,7 @@ class LoadClipFromVideo(BaseTransform):
         Raises:
             ValueError: Naming the file and the remedy.
         """
-        self.pool.reader_type.check_video(info)
+        self.pool.check_video(info)
 
     def transform(self, results: dict) -> dict:
         """Decode the frames.

@@ -1,0 +1,110 @@
+"""Small numbered videos, one of each kind that readers get wrong."""
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from make_test_video import encode, numbered_frames
+
+from dora_mm.utils.atomic_file import atomic_file
+
+SIZE, NUM_FRAMES, FPS = (320, 180), 600, 30
+# First frame that is shown of the file with an edit list; its key frame is 50.
+FIRST_SHOWN = 73
+_H264 = dict(preset='veryfast', crf='20', g='50', bf='3', b_strategy='0')
+_FRAGMENTS = dict(movflags='frag_keyframe+empty_moov+default_base_moof')
+
+
+def _times_of_variable_rate():
+    """Times in units of 1 / (20 FPS) seconds, with gaps of 1/2 to 3 frames."""
+    rng = np.random.default_rng(0)
+    steps = rng.choice([10, 20, 20, 20, 30, 60], NUM_FRAMES - 1)
+    return [0] + np.cumsum(steps).tolist()
+
+
+def cut(source, path, first):
+    """Begin a video inside a group of pictures without encoding it anew.
+
+    The frames of the group before the first one shown stay in the file, and
+    an edit list hides them: what ``ffmpeg -ss SECONDS -i SOURCE -c copy``
+    makes.
+
+    Args:
+        source (str | Path): Video of constant frame rate.
+        path (str | Path): File to write, ``.mp4``.
+        first (int): Number of the first frame that is shown.
+    """
+    with atomic_file(path) as file:
+        with av.open(str(source)) as container, \
+                av.open(str(file.temporary), 'w') as output:
+            original = container.streams.video[0]
+            stream = output.add_stream_from_template(original)
+            begin = round(
+                Fraction(first) / original.average_rate / original.time_base)
+            container.seek(begin, stream=original)
+            for packet in container.demux(original):
+                if packet.size == 0:
+                    continue
+                packet.pts -= begin
+                packet.dts -= begin
+                packet.stream = stream
+                output.mux(packet)
+
+
+def class_settings():
+    """Name -> extension, encoder, its options, arguments of ``encode``."""
+    # 52 is a multiple of 4: three B frames before each key frame.
+    open_gop = dict(_H264, g='52', **{'x264-params': 'open-gop=1'})
+    vp9 = dict(
+        deadline='realtime', crf='30', b='0', g='60', lag_in_frames='16')
+    vp9['cpu-used'], vp9['auto-alt-ref'] = '6', '1'
+    return dict(
+        closed_gop=('.mp4', 'libx264', _H264, {}),
+        open_gop=('.mp4', 'libx264', open_gop, {}),
+        variable_rate=('.mp4', 'libx264', _H264,
+                       dict(times=_times_of_variable_rate())),
+        fragmented=('.mp4', 'libx264', _H264, _FRAGMENTS),
+        matroska=('.mkv', 'libx264', _H264, {}),
+        vp9=('.webm', 'libvpx-vp9', vp9, {}),
+        # x265 makes open groups unless it is told not to.
+        hevc=('.mp4', 'libx265',
+              dict(preset='veryfast', crf='24', g='50',
+                   **{'x265-params': 'log-level=error'}), {}),
+        av1=('.mp4', 'libsvtav1', dict(preset='8', crf='30', g='50'), {}),
+        mpeg_ts=('.ts', 'libx264', _H264, {}))  # yapf: disable
+
+
+def make_classes(folder, source=None):
+    """Make the small files, each of which tests one thing.
+
+    Frame n carries the number n; in ``edit_list.mp4`` the first frame shown
+    carries ``FIRST_SHOWN``. An encoder that PyAV was built without is left
+    out, and said so.
+
+    Args:
+        folder (str | Path): Where to write; made if it is missing.
+        source (str | Path, optional): Video that the pictures come from.
+            Defaults to None, the demo video.
+
+    Returns:
+        list[Path]: The files.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # SVT-AV1 takes no other way to be quiet.
+    os.environ.setdefault('SVT_LOG', '1')
+    frames = list(numbered_frames(source, SIZE, NUM_FRAMES, FPS))
+    paths = []
+    for name, (suffix, codec, options, rest) in class_settings().items():
+        path = folder / f'{name}{suffix}'
+        try:
+            encode(path, frames, FPS, codec, options, **rest)
+        except (av.error.FFmpegError, ValueError) as error:
+            print(f'{path.name} is left out: {codec}: {error}')
+            continue
+        paths.append(path)
+        if name == 'closed_gop':
+            paths.append(folder / 'edit_list.mp4')
+            cut(path, paths[-1], FIRST_SHOWN)
+    return paths

@@ -1,0 +1,102 @@
+import os
+from typing import Optional, Sequence
+
+import numpy as np
+
+from .video_decode_error import VideoDecodeError
+from .video_info import VideoInfo
+from .video_reader import VideoReader
+
+_REMEDY = ('Make the file anew with `python tools/prepare_video.py`, or leave '
+           'it out.')
+
+
+class MJPEGReader(VideoReader):
+    """Frames of a file in which every frame is a JPEG: a prepared video.
+
+    The saved index says where each JPEG lies, so a read costs no more than
+    its own frames: their bytes are read at their place and decoded by
+    libjpeg-turbo. Nothing but a file descriptor is kept open.
+
+    Args:
+        path (str): The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._file = None
+
+    @classmethod
+    def check_video(cls, info: VideoInfo) -> None:
+        """See :meth:`VideoReader.check_video`."""
+        if not info.is_jpeg:
+            raise ValueError(
+                f'{info.path!r} is {info.codec} video, not a file of JPEGs. '
+                'Prepare it: `python tools/prepare_video.py '
+                f'{info.path} --out-dir DIR`, or leave `reader` out.')
+
+    def get_frames(self, indices: Sequence[int]) -> np.ndarray:
+        """See :meth:`VideoReader.get_frames`."""
+        self.check_indices(indices)
+        if not len(self.index.positions):
+            raise self._error(f'its frames are {self.index.codec}, not JPEGs')
+        return decode_jpegs([self._read(int(i)) for i in indices], self.path,
+                            indices)
+
+    def close(self) -> None:
+        """See :meth:`VideoReader.close`."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def _read(self, number: int) -> bytes:
+        """The JPEG of a frame."""
+        try:
+            if self._file is None:
+                self._file = open(self.path, 'rb', buffering=0)
+            size = int(self.index.sizes[number])
+            data = os.pread(self._file.fileno(), size,
+                            int(self.index.positions[number]))
+        except OSError as error:
+            self.close()
+            raise self._error(f'{type(error).__name__}: {error}',
+                              number) from error
+        if len(data) != size:
+            raise self._error(f'the file ends inside frame {number}', number)
+        return data
+
+    def _error(self,
+               reason: str,
+               frame: Optional[int] = None) -> VideoDecodeError:
+        return VideoDecodeError(self.path, f'{reason}.', _REMEDY, frame)
+
+
+def decode_jpegs(jpegs: Sequence[bytes], path: str,
+                 indices: Sequence[int]) -> np.ndarray:
+    """Decode JPEGs of one size into one array.
+
+    Args:
+        jpegs (Sequence[bytes]): T of them, at least one.
+        path (str): Where they come from, for the error.
+        indices (Sequence[int]): Their frame numbers, likewise.
+
+    Returns:
+        np.ndarray: RGB frames, uint8 (T, H, W, 3).
+
+    Raises:
+        VideoDecodeError: If one is damaged.
+    """
+    import simplejpeg
+
+    clip = None
+    for t, (jpeg, number) in enumerate(zip(jpegs, indices)):
+        try:
+            if clip is None:
+                size = simplejpeg.decode_jpeg_header(jpeg)[:2]
+                clip = np.empty((len(jpegs), *size, 3), np.uint8)
+            simplejpeg.decode_jpeg(jpeg, buffer=clip[t])
+        except ValueError as error:
+            raise VideoDecodeError(
+                path, f'the JPEG of frame {number} is damaged: {error}.',
+                _REMEDY, int(number)) from error
+    return clip

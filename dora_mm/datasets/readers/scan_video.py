@@ -1,0 +1,236 @@
+"""Make the index of a video file; imports PyAV."""
+import os
+from array import array
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import List, Optional
+
+import av
+import numpy as np
+
+from .seek_to_key import seek_to_key
+from .video_index import VideoIndex
+
+
+@dataclass
+class _Packets:
+    """What one pass over the packets of a stream finds, in its order."""
+    times: array = field(default_factory=lambda: array('q'))
+    positions: array = field(default_factory=lambda: array('q'))
+    sizes: array = field(default_factory=lambda: array('q'))
+    key_times: array = field(default_factory=lambda: array('q'))
+    num_hidden: int = 0
+    has_open_gop: bool = False
+    has_odd_times: bool = False
+
+
+def _scan_entries(stream) -> _Packets:
+    """From the container's own index, without reading the file.
+
+    Enough for JPEGs, whose times of decoding and of presentation are equal.
+    """
+    packets = _Packets()
+    for entry in stream.index_entries:
+        packets.key_times.append(entry.timestamp)
+        if entry.is_discard:
+            packets.num_hidden += 1
+            continue
+        packets.times.append(entry.timestamp)
+        packets.positions.append(entry.pos)
+        packets.sizes.append(entry.size)
+    return packets
+
+
+def _scan_packets(container, stream) -> _Packets:
+    """From one pass over the file."""
+    packets = _Packets()
+    # Only decoders of these codecs hold frames back, so elsewhere the order
+    # of decoding is that of presentation.
+    reorders = stream.codec_context.has_b_frames
+    key_time = None
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:  # the empty packet that ends the stream
+                continue
+            if packet.is_corrupt:  # the file ends inside it
+                break
+            time = packet.pts
+            if time is None:
+                time = packet.dts
+                if time is None or reorders:
+                    packets.has_odd_times = True
+                    time = 0
+            if packet.is_keyframe:
+                key_time = time
+                packets.key_times.append(time)
+            elif key_time is not None and time < key_time:
+                packets.has_open_gop = True
+            if packet.is_discard:
+                packets.num_hidden += 1
+            else:
+                packets.times.append(time)
+    except av.error.FFmpegError:
+        # What comes after the damage cannot be reached by a reader either.
+        pass
+    return packets
+
+
+def _decoded_times(container, stream, key_times, number: int) -> List[int]:
+    """Times of the frames that come out from a key frame on, to the end."""
+    times = []
+    try:
+        for packet in seek_to_key(container, stream, key_times, number):
+            times += [f.pts for f in packet.decode() if f.pts is not None]
+    except (av.error.FFmpegError, LookupError):
+        pass
+    return times
+
+
+def _key_decodes(container, stream, key_times, number: int) -> bool:
+    """Whether a key frame can be decoded by itself."""
+    try:
+        packet = next(seek_to_key(container, stream, key_times, number))
+        frames = stream.codec_context.decode(packet)
+        frames += stream.codec_context.decode(None)
+        # One that an edit list hides comes out of no decoder.
+        return len(frames) > 0 or packet.is_discard
+    except (av.error.FFmpegError, StopIteration, LookupError):
+        return False
+
+
+def _last_good_key(container, stream, key_times) -> Optional[int]:
+    """The last key frame that decodes; None if there is none.
+
+    Takes damage to reach to the end of the file, so a bisection will do.
+    """
+    last = len(key_times) - 1
+    if last < 0 or not _key_decodes(container, stream, key_times, 0):
+        return None
+    if _key_decodes(container, stream, key_times, last):
+        return last
+    good, bad = 0, last
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if _key_decodes(container, stream, key_times, middle):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+def _decodable_range(container, stream, times, key_times) -> slice:
+    """Frames between the undecodable ones at both ends of a file.
+
+    The cost is one group of pictures at the end, however long the file, and
+    a few frames at the beginning of a file that was cut at an open group.
+
+    Args:
+        container, stream: Of PyAV.
+        times (np.ndarray): int64 (N, ), ascending.
+        key_times (np.ndarray): int64 (M, ), ascending.
+
+    Returns:
+        slice: Of ``times``; empty if nothing decodes.
+    """
+    key = _last_good_key(container, stream, key_times)
+    if key is None:
+        return slice(0, 0)
+    begin = 0
+    if times[0] < key_times[0]:
+        container.seek(int(times[0]), stream=stream)
+        shown = next(
+            f.pts for f in container.decode(stream) if f.pts is not None)
+        begin = int(np.searchsorted(times, shown))
+    decoded = _decoded_times(container, stream, key_times, key)
+    tail = times >= key_times[key]
+    missing = np.flatnonzero(tail & ~np.isin(times, decoded))
+    return slice(begin, int(missing[0]) if len(missing) else len(times))
+
+
+def _average_rate(stream, times: np.ndarray) -> Fraction:
+    """Frames per second; of the frames shown where the file does not say."""
+    if stream.average_rate:
+        return Fraction(stream.average_rate)
+    if len(times) < 2 or times[-1] == times[0]:
+        return Fraction(0)
+    span = int(times[-1] - times[0]) * stream.time_base
+    return Fraction((len(times) - 1) / span).limit_denominator(1001)
+
+
+def scan_video(path: str) -> VideoIndex:
+    """Make the index of a file, and check that its last frames decode.
+
+    Reads the file once from end to end (files of JPEGs not at all), and
+    decodes one key frame and the last group of pictures.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        VideoIndex: With ``num_frames`` 0 if no frame can be decoded.
+
+    Raises:
+        ValueError: If the file is not a video. The message names file and
+            remedy.
+    """
+    try:
+        container = av.open(path)
+    except (av.error.FFmpegError, OSError) as error:
+        raise ValueError(
+            f'{path!r} ({os.path.getsize(path)} bytes) cannot be opened as a '
+            f'video: {error}. It may be cut short, or no video at all. '
+            'Download it again or leave it out.') from error
+    with container:
+        if not container.streams.video:
+            raise ValueError(f'{path!r} has no video stream. Leave it out.')
+        stream = container.streams.video[0]
+        return _index_of(path, container, stream)
+
+
+def _index_of(path: str, container, stream) -> VideoIndex:
+    stream.thread_type = 'AUTO'
+    # Not the decoder's own name, which is 'libdav1d' for AV1.
+    codec = stream.codec_context.codec.canonical_name
+    num_entries = len(stream.index_entries)
+    # An index that is not of the length promised is not complete.
+    complete = 0 < stream.frames == num_entries
+    is_jpeg = complete and codec == 'mjpeg'
+    packets = (
+        _scan_entries(stream) if is_jpeg else _scan_packets(container, stream))
+    times = np.array(packets.times, np.int64)
+    order = np.argsort(times, kind='stable')
+    times, key_times = times[order], np.sort(
+        np.array(packets.key_times, np.int64))
+    positions, sizes = (
+        np.array(a, np.int64)[order] if is_jpeg else np.empty(0, np.int64)
+        for a in (packets.positions, packets.sizes))
+    odd = packets.has_odd_times or bool((np.diff(times) == 0).any())
+
+    promised = len(times)
+    num_cut = 0
+    if is_jpeg:
+        whole = positions + sizes <= os.path.getsize(path)
+        num_cut = int((~whole).sum())
+        times, positions, sizes = times[whole], positions[whole], sizes[whole]
+    elif complete and num_entries > promised + packets.num_hidden:
+        promised = num_entries - packets.num_hidden
+        num_cut = promised - len(times)
+    good = slice(0, len(times))
+    if len(times) and not odd and container.format.name != 'mpegts':
+        good = _decodable_range(container, stream, times, key_times)
+    end_is_cut = num_cut > 0
+    times = times[good]
+    return VideoIndex(
+        codec=codec,
+        container=container.format.name,
+        fps=_average_rate(stream, times),
+        times=times,
+        time_base=Fraction(stream.time_base),
+        key_times=key_times,
+        positions=positions[good],
+        sizes=sizes[good],
+        num_promised=promised - (good.start or 0),
+        num_cut=promised - (good.start or 0) - len(times) if end_is_cut else 0,
+        has_edit_list=packets.num_hidden > 0,
+        has_open_gop=packets.has_open_gop,
+        has_odd_times=odd)

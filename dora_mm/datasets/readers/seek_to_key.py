@@ -1,0 +1,47 @@
+from typing import Iterator, Sequence
+
+
+def seek_to_key(container, stream, key_times: Sequence[int],
+                number: int) -> Iterator:
+    """Packets of a stream from a key frame on.
+
+    Demuxers seek by times of decoding or of presentation, to the key frame
+    or to one before or behind it; this finds the one asked for in any case.
+
+    Args:
+        container, stream: Of PyAV, open.
+        key_times (Sequence[int]): Presentation times of the key frames,
+            ascending.
+        number (int): Which of them.
+
+    Returns:
+        Iterator: Packets; the first is the key frame, the last the empty one
+        that ends the stream. The decoder is flushed.
+
+    Raises:
+        LookupError: If the file has no such key frame.
+    """
+    time = int(key_times[number])
+    back = 0
+    while True:
+        start = number - back
+        # Before the first key frame there may be times below its own.
+        target = int(
+            key_times[start]) if start >= 0 else int(key_times[0]) - (1 << 40)
+        container.seek(target, stream=stream)
+        packets = container.demux(stream)
+        for packet in packets:
+            if not packet.is_keyframe or packet.pts is None:
+                continue
+            if packet.pts == time:
+                return _chain(packet, packets)
+            if packet.pts > time:
+                break
+        if start < 0:
+            raise LookupError(f'there is no key frame at time {time}')
+        back = max(1, 2 * back)
+
+
+def _chain(first, rest: Iterator) -> Iterator:
+    yield first
+    yield from rest

@@ -1,0 +1,107 @@
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Optional
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class VideoIndex:
+    """Where the frames of a file are: what exact random access needs.
+
+    Frames are numbered as they are shown: frame ``n`` is the one with the
+    ``n``-th presentation time. Frames that an edit list hides, and frames
+    that cannot be decoded at the beginning or the end, are not counted.
+
+    Letters: N frames, M key frames.
+
+    Attributes:
+        codec (str): Name of the codec as FFmpeg spells it, e.g. ``'h264'``.
+        container (str): Name of the container likewise, e.g. ``'mpegts'``.
+        fps (Fraction): Average frames per second.
+        times (np.ndarray): int64 (N, ), presentation times, ascending, in
+            units of ``time_base``.
+        time_base (Fraction): Seconds.
+        key_times (np.ndarray): int64 (M, ), those of the key frames, hidden
+            ones included.
+        positions (np.ndarray): int64 (N, ), offset of each frame in the file
+            in bytes if every frame is a JPEG; else (0, ).
+        sizes (np.ndarray): int64, likewise: length in bytes.
+        num_promised (int): Frames that the container promises; above N if
+            some at the end cannot be decoded.
+        num_cut (int): Frames missing at the end of a truncated file whose
+            index comes first; 0 for any other file.
+        has_edit_list (bool): Some frames are hidden by an edit list.
+        has_open_gop (bool): Frames shown before a key frame need the group
+            of pictures before it, though they are stored behind it.
+        has_odd_times (bool): Presentation times are missing or not unique.
+    """
+    codec: str
+    container: str
+    fps: Fraction
+    times: np.ndarray
+    time_base: Fraction
+    key_times: np.ndarray
+    positions: np.ndarray
+    sizes: np.ndarray
+    num_promised: int
+    num_cut: int = 0
+    has_edit_list: bool = False
+    has_open_gop: bool = False
+    has_odd_times: bool = False
+
+    @property
+    def num_frames(self) -> int:
+        """N."""
+        return len(self.times)
+
+    @property
+    def has_variable_rate(self) -> bool:
+        """Whether a frame is off its place at a constant rate.
+
+        By more than one and a half frames: times rounded to milliseconds or
+        a frame lost once an hour do not count.
+        """
+        if self.num_frames < 3:
+            return False
+        times = self.times - self.times[0]
+        even = np.linspace(0, times[-1], len(times))
+        gap = times[-1] / (len(times) - 1)
+        return bool(np.abs(times - even).max() > 1.5 * gap)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether a seek finds the same frames as decoding from the start.
+
+        MPEG-TS has no index and repeats its times, and times that are
+        missing or not unique do not tell one frame from another.
+        """
+        return not self.has_odd_times and self.container != 'mpegts'
+
+    def key_number(self, time: int) -> int:
+        """Number of the key frame from which a time can be decoded.
+
+        Args:
+            time (int): Presentation time of a frame.
+
+        Returns:
+            int: In [0, M).
+        """
+        number = np.searchsorted(self.key_times, time, side='right') - 1
+        return max(0, int(number))
+
+    def find(self, time: Optional[int]) -> Optional[int]:
+        """Number of the frame with a presentation time, None if none has.
+
+        Args:
+            time (int, optional): Presentation time.
+
+        Returns:
+            int | None: In [0, N).
+        """
+        if time is None:
+            return None
+        number = int(np.searchsorted(self.times, time))
+        if number < self.num_frames and self.times[number] == time:
+            return number
+        return None
