@@ -1,6 +1,7 @@
 """Video clips on the worker: dataset, sampler, readers and transforms."""
+from .block_clip_sampler import BlockClipSampler
 from .clip_sampler import ClipSampler
 from .transforms import *  # noqa: F401,F403
 from .walking_tours_video_dataset import WalkingToursVideoDataset
 
-__all__ = ['ClipSampler', 'WalkingToursVideoDataset']
+__all__ = ['BlockClipSampler', 'ClipSampler', 'WalkingToursVideoDataset']

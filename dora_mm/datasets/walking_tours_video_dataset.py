@@ -8,10 +8,12 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from .clip_index import ClipIndex, FileClips
+from .clip_request import ClipRequest
 from .mix_seed import mix_seed
 from .readers import VideoDecodeError, VideoInfo
-from .transforms import LoadClipFromVideo
 from .video_files import PathLike, find_video_files
+from .video_manifest import VideoManifest
 
 # Keeps the draw of another clip apart from all else drawn from the seed.
 _REPLACEMENT = 0x5EB1ACE
@@ -24,7 +26,9 @@ class WalkingToursVideoDataset(Dataset):
     Every start frame is a sample. Nothing is stored for a clip: an index is
     turned into a file and a start frame by arithmetic, so the memory depends
     on the number of files only. Frames per second and number of frames are
-    read from each file when the dataset is built, in the main process.
+    read from each file when the dataset is built, in the main process. Clips
+    with a frame that the preparation found to be blank, frozen or
+    undecodable (:class:`VideoManifest`) are left out.
 
     Neighbouring frames of a clip are ``step`` frames apart. With
     ``frame_interval`` the step is ``round(fps * frame_interval)`` of each
@@ -84,8 +88,14 @@ class WalkingToursVideoDataset(Dataset):
         infos = [self._probe(f) for f in find_video_files(video, data_root)]
         self.videos = self._drop_short(infos)
         self._steps = [self._step(info) for info in self.videos]
-        # Clips in this file and all before it.
-        self._ends = np.cumsum([self._num_clips(v) for v in self.videos])
+        self.clip_index = ClipIndex(
+            [self._file_clips(info) for info in self.videos], start_stride)
+        if len(self) == 0:
+            raise ValueError(
+                'every clip contains a frame that the preparation found to be '
+                'blank, frozen or undecodable: ' + ', '.join(
+                    str(VideoManifest.path_of(v.path))
+                    for v in self.videos) + ' list them. Use other videos.')
 
     @property
     def metainfo(self) -> dict:
@@ -98,14 +108,16 @@ class WalkingToursVideoDataset(Dataset):
             videos=[video.path for video in self.videos])
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return len(self.clip_index)
 
-    def __getitem__(self, item: Union[int, Tuple[int, int]]) -> dict:
+    def __getitem__(self, item: Union[int, Tuple[int, int],
+                                      ClipRequest]) -> dict:
         """Load and transform a clip.
 
         Args:
-            item (int | tuple[int, int]): Index, or index and seed as
-                :class:`ClipSampler` yields them. For an index alone the seed
+            item (int | tuple[int, int] | ClipRequest): Index; or index and
+                seed, as :class:`ClipSampler` yields them; or what
+                :class:`BlockClipSampler` yields. For an index alone the seed
                 comes from torch's global generator, which differs over
                 workers and epochs.
 
@@ -118,15 +130,15 @@ class WalkingToursVideoDataset(Dataset):
             IndexError: If the index is out of range.
             RuntimeError: If all the replacements cannot be decoded either.
         """
-        if isinstance(item, tuple):
-            index, seed = item
-        else:
-            index = item
-            seed = torch.randint(2**63 - 1, ()).item()
+        if not isinstance(item, tuple):
+            item = (item, torch.randint(2**63 - 1, ()).item())
+        request = ClipRequest(*item)
+        index, seed = request.index, request.seed
+        block_info = self._block_info(request)
         failures = []
         for attempt in range(self.max_replacements + 1):
             results = self.get_clip_info(index)
-            results.update(seed=int(seed), num_replaced=attempt)
+            results.update(seed=int(seed), num_replaced=attempt, **block_info)
             try:
                 return self.pipeline(results)
             except VideoDecodeError as error:
@@ -156,15 +168,34 @@ class WalkingToursVideoDataset(Dataset):
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f'clip {index} of {len(self)} is out of range.')
-        index = int(index) % len(self)
-        number = int(np.searchsorted(self._ends, index, side='right'))
-        first = int(self._ends[number - 1]) if number > 0 else 0
-        start = (index - first) * self.start_stride
-        steps = np.arange(self.clip_len, dtype=np.int64)
+        number, start = self.clip_index.locate(int(index) % len(self))
         return dict(
             video_path=self.videos[number].path,
             fps=self.videos[number].fps,
-            frame_indices=start + steps * self._steps[number])
+            frame_indices=start + self._offsets(number))
+
+    def _block_info(self, request: ClipRequest) -> dict:
+        """What :class:`LoadClipFromBlock` needs to know."""
+        if request.slot is None:
+            return {}
+        upcoming = request.upcoming
+        if upcoming is not None:
+            upcoming = (self._window(*upcoming), upcoming[1] - upcoming[0])
+        return dict(
+            slot=request.slot,
+            windows=[self._window(*block) for block in request.blocks],
+            upcoming=upcoming)
+
+    def _window(self, first: int, end: int) -> Tuple[str, int, int]:
+        """File and frames [begin, end) of the clips [first, end)."""
+        number, start = self.clip_index.locate(first)
+        _, last = self.clip_index.locate(end - 1)
+        last += int(self._offsets(number)[-1])
+        return self.videos[number].path, start, last + 1
+
+    def _offsets(self, number: int) -> np.ndarray:
+        """Frames of a clip of a file, from its start frame; int64 (T, )."""
+        return np.arange(self.clip_len, dtype=np.int64) * self._steps[number]
 
     def _probe(self, path: str) -> VideoInfo:
         # Not at the top: who imports the models must not pay for PyAV.
@@ -172,9 +203,38 @@ class WalkingToursVideoDataset(Dataset):
 
         info = probe_video(path)
         for transform in self.pipeline.transforms:
-            if isinstance(transform, LoadClipFromVideo):
+            if hasattr(transform, 'check_video'):
                 transform.check_video(info)
+        if info.has_variable_rate:
+            print_log(
+                f'{path!r} has a variable frame rate, so the frames of its '
+                'clips are not evenly apart in time. Prepare it with '
+                'tools/prepare_video.py to make them so.',
+                logger='current',
+                level=logging.WARNING)
         return info
+
+    def _file_clips(self, info: VideoInfo) -> FileClips:
+        """Where the clips of a file are."""
+        excluded = ()
+        manifest = VideoManifest.load(info.path)
+        if manifest is not None:
+            if manifest.num_frames != info.num_frames:
+                raise ValueError(
+                    f'{info.path!r} has {info.num_frames} frames and its '
+                    f'manifest says {manifest.num_frames}: they do not belong '
+                    'together, or the file is damaged. Prepare the video '
+                    'again.')
+            excluded = tuple(r[:2] for r in manifest.excluded)
+        if excluded:
+            frames = sum(end - begin for begin, end in excluded)
+            print_log(
+                f'{info.path!r}: {frames} of {info.num_frames} frames are '
+                'left out as blank, frozen or undecodable.',
+                logger='current')
+        offsets = np.arange(self.clip_len) * self._step(info)
+        return FileClips(
+            self._num_starts(info), tuple(offsets.tolist()), excluded)
 
     def _step(self, info: VideoInfo) -> int:
         """Frames from one frame of a clip to the next."""
@@ -188,18 +248,17 @@ class WalkingToursVideoDataset(Dataset):
                 f'second). Use at least {1 / info.fps:.4f}.')
         return step
 
-    def _num_clips(self, info: VideoInfo) -> int:
-        """Clips of a file; 0 if it is shorter than one."""
+    def _num_starts(self, info: VideoInfo) -> int:
+        """Start frames of clips; 0 if the file is shorter than one."""
         gaps = self.clip_len
         if self.frame_stride is None:
             gaps -= 1
-        starts = max(0, info.num_frames - gaps * self._step(info))
-        return -(-starts // self.start_stride)
+        return max(0, info.num_frames - gaps * self._step(info))
 
     def _drop_short(self, infos: List[VideoInfo]) -> List[VideoInfo]:
         videos = []
         for info in infos:
-            if self._num_clips(info) > 0:
+            if self._num_starts(info) > 0:
                 videos.append(info)
                 continue
             print_log(

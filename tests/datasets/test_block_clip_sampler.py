@@ -1,0 +1,134 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from dora_mm.datasets import BlockClipSampler
+from dora_mm.datasets.clip_index import ClipIndex, FileClips
+
+
+class Clips:
+    """A data set of two files with a stretch left out."""
+
+    def __init__(self, num=900):
+        self.clip_index = ClipIndex([
+            FileClips(num, (0, ), ((300, 340), )),
+            FileClips(num // 3, (0, ))
+        ], 1)
+
+    def __len__(self):
+        return len(self.clip_index)
+
+
+def make(rank=0, world=1, num=900, **kwargs):
+    settings = dict(
+        batch_size=4, num_lanes=3, block_clips=40, active_blocks=4, seed=5)
+    settings.update(kwargs)
+    sampler = BlockClipSampler(Clips(num), **settings)
+    sampler.rank, sampler.world_size = rank, world
+    return sampler
+
+
+@pytest.mark.parametrize('world', [1, 3])
+def test_ranks_and_lanes_together_are_an_epoch(world):
+    samplers = [make(rank, world) for rank in range(world)]
+    requests = [list(sampler) for sampler in samplers]
+    assert {len(r) for r in requests} == {len(samplers[0])}
+    counts = Counter(r.index for rank in requests for r in rank)
+    assert sorted(counts) == list(range(len(Clips())))
+    # Only as many come twice as lanes and batches need to be full.
+    assert max(counts.values()) <= 2
+    assert sum(counts.values()) - len(counts) <= 3 * world * 4
+    assert len({r.seed for rank in requests for r in rank}) == len(counts)
+
+
+def test_order_is_a_function_of_seed_and_epoch():
+    sampler = make()
+    first = list(sampler)
+    assert list(make()) == first
+    assert [r.index for r in make(seed=6)] != [r.index for r in first]
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert [r.index for r in second] != [r.index for r in first]
+    # A clip gets another seed in another epoch.
+    assert not {r.seed for r in second} & {r.seed for r in first}
+
+
+def test_a_worker_needs_few_blocks_and_none_twice():
+    """What a lane asks for, checked like a worker that serves it."""
+    sampler = make()
+    lanes = {slot: [] for slot in range(3)}
+    for request in sampler:
+        lanes[request.slot].append(request)
+    for requests in lanes.values():
+        held, started, upcoming = [], [], None
+        for request in requests:
+            blocks = list(request.blocks)
+            assert 1 <= len(blocks) <= 4
+            assert any(b <= request.index < e for b, e in blocks)
+            new = [b for b in blocks if b not in held]
+            # Announced while the one before was used.
+            assert new == [] or held == [] or new == [upcoming]
+            started += new
+            held, upcoming = blocks, request.upcoming
+        assert upcoming is None
+        # The first and the last block may be shared with other lanes, or be
+        # parts of one where the lanes come round.
+        assert len(started) - len(set(started)) <= 1
+
+
+def test_batches_are_mixed():
+    sampler = make(num=9000, block_clips=300, active_blocks=4)
+    requests = list(sampler)
+    indices = np.array([r.index for r in requests]).reshape(-1, 4)
+    # After the first blocks, a batch comes from several places.
+    steady = indices[3 * 300 // 4:-3 * 300 // 4]
+    places = np.array([len(set((row // 300).tolist())) for row in steady])
+    # Four draws from four blocks: 2.73 different ones on average.
+    assert 2.4 < places.mean() < 3.2
+    # Neighbours in a block follow each other no more than by chance.
+    gaps = np.diff(indices, axis=1).ravel()
+    assert (gaps == 1).mean() < 0.02
+
+
+def test_blocks_run_out_one_after_the_other():
+    """Else a worker would stand still until several are decoded."""
+    sampler = make(num=9000, block_clips=300, active_blocks=4, num_lanes=1)
+    changes = []
+    held = ()
+    for number, request in enumerate(sampler):
+        if request.blocks != held:
+            changes.append(number)
+            held = request.blocks
+    gaps = np.diff(changes)
+    assert np.median(gaps) > 40
+
+
+@pytest.mark.parametrize('done', [0, 4, 12, 400])
+def test_skip_resumes_in_the_epoch_and_only_there(done):
+    full = list(make())
+    sampler = make()
+    sampler.skip(done)
+    rest = list(sampler)
+
+    def plain(requests):
+        return [r._replace(slot=None) for r in requests]
+
+    assert plain(rest) == plain(full[done:])
+    # The dataloader gives its first batch to worker 0 again.
+    assert [r.slot for r in rest[:16:4]] == [0, 1, 2, 0]
+    assert list(sampler) == full
+
+
+def test_fewer_clips_than_lanes():
+    sampler = make(num=3, num_lanes=8, batch_size=2)
+    indices = [r.index for r in sampler]
+    assert len(indices) == len(sampler) == 16
+    assert set(indices) == set(range(len(sampler.dataset)))
+
+
+@pytest.mark.parametrize(
+    'name', ['batch_size', 'num_lanes', 'block_clips', 'active_blocks'])
+def test_wrong_arguments(name):
+    with pytest.raises(ValueError, match=f'`{name}`.*0'):
+        make(**{name: 0})
