@@ -1,4 +1,5 @@
 """The ways to make views that ``views.py`` compares, on one set of draws."""
+import cv2
 import numpy as np
 import torch
 import torchvision.transforms as v1
@@ -7,8 +8,11 @@ from PIL import Image, ImageFilter
 from torchvision.ops import roi_align
 from torchvision.transforms import InterpolationMode
 
-from dora_mm.models.data_preprocessors import ClipViewPreprocessor
+from dora_mm.models.utils.batched_views import batched_views
 from dora_mm.models.utils.crop_resize import crop_resize
+from dora_mm.models.utils.per_image_views import (apply_photometric_image,
+                                                  crop_resize_image,
+                                                  per_image_views)
 from dora_mm.models.utils.photometric import apply_photometric
 from dora_mm.models.utils.photometric_params import JITTER_OPS
 
@@ -17,61 +21,27 @@ try:
 except ImportError:
     kornia = None
 
-
-class Case:
-    """Clips and the parameters that every method gets."""
-
-    def __init__(self, args):
-        self.device = torch.device(args.device)
-        generator = torch.Generator().manual_seed(0)
-        shape = (args.clips, args.frames, 3, 300, 300)
-        coarse = torch.rand(
-            args.clips * args.frames, 3, 12, 12, generator=generator)
-        clips = torch.nn.functional.interpolate(
-            coarse, (300, 300), mode='bicubic').view(shape)
-        clips = clips + 0.05 * torch.randn(shape, generator=generator)
-        clips = (clips.clamp(0, 1) * 255).round().to(torch.uint8)
-        self.clips = clips.to(self.device)
-        self.num_clips = args.clips
-        self.preprocessor = ClipViewPreprocessor().to(self.device)
-        self.groups = (self.preprocessor.global_views,
-                       self.preprocessor.local_views)
-        seeds = list(range(args.clips))
-        self.boxes, self.params, self.exact = {}, {}, {}
-        for group in self.groups:
-            boxes, flips = self.preprocessor._draw_boxes(
-                seeds, group, args.frames, 300, 300)
-            num = (group.num, args.clips, args.frames)
-            self.boxes[group] = (boxes, flips,
-                                 np.broadcast_to(boxes, (*num, 4)),
-                                 np.broadcast_to(flips, num))
-            self.params[group] = self.preprocessor._draw_photometric(
-                seeds, group, args.frames)
-
-    def each(self, group):
-        """Frame, box and flip of every image, in the order of the views."""
-        _, _, boxes, flips = self.boxes[group]
-        for v, b, t in np.ndindex(flips.shape):
-            yield self.clips[b, t], boxes[v, b, t].tolist(), flips[v, b, t]
-
-    def corners(self, group):
-        """(N, 4) x1, y1, x2, y2 and (N,) index of the frame."""
-        _, _, boxes, _ = self.boxes[group]
-        y, x, h, w = torch.from_numpy(boxes.copy()).float().unbind(-1)
-        frame = torch.arange(y[0].numel()).expand(len(y), -1).flatten()
-        corners = torch.stack((x, y, x + w, y + h), -1).flatten(0, 2)
-        return corners.to(self.device), frame.to(self.device)
-
-
 # Cropping: every method returns (N, 3, S, S) in [0, 1].
 
 
-def crop_ours(case, group):
+def crop_batched(case, group):
     boxes, flips, _, _ = case.boxes[group]
     return crop_resize(case.clips,
                        torch.from_numpy(boxes).to(case.device), group.size,
                        group.interpolation,
                        torch.from_numpy(flips).to(case.device)).flatten(0, 2)
+
+
+def crop_per_image(case, group):
+    frames = [
+        cv2.merge(list(frame)) for frame in case.clips.flatten(0, 1).numpy()
+    ]
+    views = [
+        crop_resize_image(frames[i % len(frames)], box, group.size,
+                          group.interpolation, flip)
+        for i, (_, box, flip) in enumerate(case.each(group))
+    ]
+    return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2) / 255
 
 
 def _crop_torchvision(case, group, to_float):
@@ -140,8 +110,15 @@ def crop_kornia(case, group):
 # Colour: every method takes and returns (N, 3, S, S) in [0, 1].
 
 
-def color_ours(case, group, images):
+def color_batched(case, group, images):
     return apply_photometric(images, case.params[group], 2.0)
+
+
+def color_per_image(case, group, images):
+    images = images.permute(0, 2, 3, 1).contiguous().mul_(255).numpy()
+    for i, image in enumerate(images):
+        images[i] = apply_photometric_image(image, case.params[group], i, 2.0)
+    return torch.from_numpy(images).permute(0, 3, 1, 2) / 255
 
 
 def _color_one(image, params, i):
@@ -221,10 +198,22 @@ def color_kornia_plain(case, group, images):
 # The whole: from uint8 clips to normalised float views.
 
 
-def whole_ours(case):
+def _whole_ours(case, make):
     seeds = list(range(case.num_clips))
-    return [case.preprocessor._make_views(case.clips, seeds, group)
-            for group in case.groups]  # yapf: disable
+    shape = (case.clips.shape[1], *case.clips.shape[-2:])
+    return [
+        make(case.clips,
+             **case.preprocessor._view_arguments(seeds, group, *shape))
+        for group in case.groups
+    ]
+
+
+def whole_batched(case):
+    return _whole_ours(case, batched_views)
+
+
+def whole_per_image(case):
+    return _whole_ours(case, per_image_views)
 
 
 def whole_torchvision_uint8(case):
@@ -271,17 +260,21 @@ def whole_pil(case):
 def methods_by_stage(case):
     """Stage -> method -> function that makes all views of the case."""
     crops = dict(
-        ours=crop_ours,
+        ours_batched=crop_batched,
         torchvision_float=crop_torchvision_float,
         torchvision_uint8=crop_torchvision_uint8,
         grid_sample=crop_grid_sample,
         roi_align=crop_roi_align)
     colors = dict(
-        ours=color_ours,
+        ours_batched=color_batched,
         torchvision_float=color_torchvision_float,
         torchvision_uint8=color_torchvision_uint8)
-    wholes = dict(ours=whole_ours, torchvision_uint8=whole_torchvision_uint8)
+    wholes = dict(
+        ours_batched=whole_batched, torchvision_uint8=whole_torchvision_uint8)
     if case.device.type == 'cpu':
+        crops['ours_per_image'] = crop_per_image
+        colors['ours_per_image'] = color_per_image
+        wholes['ours_per_image'] = whole_per_image
         wholes['pil'] = whole_pil
     if kornia is not None:
         crops['kornia_crop_and_resize'] = crop_kornia

@@ -107,11 +107,15 @@ def crop_resize(clips: Tensor,
 
     # With the rows of all channels side by side the views of a frame share
     # its pixels in one product, and no product needs a copy of the other.
-    pixels = (clips.float() / 255).transpose(2, 3)  # (B, T, H, C, W)
-    x = torch.bmm(
-        rows.reshape(b * t, v * out_size, h), pixels.reshape(b * t, h, c * w))
+    # The scale of 8 bits goes into a matrix, which is smaller than the frame.
+    # (B, T, H, C, W):
+    pixels = clips.transpose(2, 3).to(
+        torch.float32, memory_format=torch.contiguous_format)
+    x = torch.bmm((rows / 255).reshape(b * t, v * out_size, h),
+                  pixels.view(b * t, h, c * w))
     x = torch.bmm(
         x.view(b * t * v, out_size * c, w),
         cols.reshape(b * t * v, out_size, w).transpose(1, 2))
     x = x.view(b, t, v, out_size, c, out_size).permute(2, 0, 1, 4, 3, 5)
-    return x.clamp(0, 1).contiguous()
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return torch.clamp(x, 0, 1, out=out)

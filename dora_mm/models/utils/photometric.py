@@ -19,21 +19,23 @@ from .view_params import to_device
 
 # A Gaussian is cut where it has fallen to exp(-8), as in scipy.
 BLUR_TRUNCATE = 4.0
+# Luma of ITU-R 601 as torchvision rounds it; the weights sum to 0.9999.
+LUMA_WEIGHTS = (0.2989, 0.587, 0.114)
 
 
 def to_gray(images: Tensor) -> Tensor:
-    """Luma with the weights of ITU-R 601 as torchvision rounds them.
+    """Luma.
 
     Returns:
         Tensor: (N, 1, H, W).
     """
-    red, green, blue = images.split(1, dim=1)
-    return (0.2989 * red).add_(green, alpha=0.587).add_(blue, alpha=0.114)
+    (red, green, blue), (r, g, b) = images.split(1, dim=1), LUMA_WEIGHTS
+    return (r * red).add_(green, alpha=g).add_(blue, alpha=b)
 
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     """``factor * images + (1 - factor) * other``, clamped to [0, 1]."""
-    return (images * factor).add_(other * (1 - factor)).clamp_(0, 1)
+    return torch.lerp(other, images, factor).clamp_(0, 1)
 
 
 def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
@@ -43,7 +45,8 @@ def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Blend with the image's mean luma: 0 is flat, 1 the image."""
-    mean = to_gray(images).mean(dim=(1, 2, 3), keepdim=True)
+    # The luma of the mean is the mean of the luma, with one pass less.
+    mean = to_gray(images.mean(dim=(2, 3), keepdim=True))
     return _blend(images, mean, factor)
 
 
@@ -113,7 +116,7 @@ def solarize(images: Tensor, _: Tensor) -> Tensor:
 
     PIL inverts from 128 of 255 up; a float that rounds to 128 is >= 1/2.
     """
-    return torch.where(images >= 0.5, 1 - images, images)
+    return torch.minimum(images, 1 - images)
 
 
 def _steps(
