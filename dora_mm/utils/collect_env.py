@@ -20,6 +20,7 @@ OPTIONAL_DISTS = {
 READER_DISTS = {
     'decord': ('decord', ),
     'PyAV': ('av', ),
+    'simplejpeg': ('simplejpeg', ),
     'OpenCV': ('opencv-python', 'opencv-python-headless',
                'opencv-contrib-python', 'opencv-contrib-python-headless'),
 }

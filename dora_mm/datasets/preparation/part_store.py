@@ -1,0 +1,200 @@
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from dora_mm.utils.atomic_file import atomic_file
+from .source_video import Segment
+from .stillness_meter import Stillness
+
+# A file that is being written changes more often.
+_SECONDS_TO_WRITE = 3600
+
+
+class Part(NamedTuple):
+    """A finished segment.
+
+    Attributes:
+        path (Path): Its video.
+        stillness (Stillness): Of its frames.
+        undecodable (list[tuple[int, int]]): Ranges [begin, end) of frames of
+            the whole result.
+    """
+    path: Path
+    stillness: Stillness
+    undecodable: List[Tuple[int, int]]
+
+
+class PartStore:
+    """Finished segments of one video, in a folder of their own.
+
+    A name contains a digest of settings, source and frames, so parts of
+    another run are never taken for the right ones, and several processes and
+    machines may fill the folder. A part is two files; it counts when the
+    second is there and gives the size of the first.
+
+    Args:
+        folder (Path): The folder.
+        key (dict): What the content of the parts depends on.
+    """
+
+    def __init__(self, folder: Path, key: dict) -> None:
+        self.folder = folder
+        self._key = json.dumps(key, sort_keys=True)
+
+    def path_of(self, segment: Segment) -> Path:
+        """Where the video of a segment belongs.
+
+        Args:
+            segment (Segment): The segment.
+
+        Returns:
+            Path: The path; whether it is there is another question.
+        """
+        text = json.dumps([self._key, segment])
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return self.folder / f'{segment.number:05d}-{digest}.mp4'
+
+    def finish(self, segment: Segment, stillness: Stillness,
+               undecodable: Sequence[Tuple[int, int]]) -> None:
+        """Declare a part complete whose video is written.
+
+        Args:
+            segment (Segment): The segment.
+            stillness (Stillness): Of its frames.
+            undecodable (Sequence[tuple[int, int]]): See :class:`Part`.
+        """
+        path = self.path_of(segment)
+        with atomic_file(path.with_suffix('.npz')) as file:
+            np.savez(
+                file.temporary,
+                bytes=path.stat().st_size,
+                undecodable=np.array(undecodable, np.int64).reshape(-1, 2),
+                **stillness._asdict())
+
+    def load(self, segment: Segment) -> Optional[Part]:
+        """Find a part.
+
+        Args:
+            segment (Segment): The segment.
+
+        Returns:
+            Part | None: None if it is missing or incomplete.
+        """
+        path = self.path_of(segment)
+        try:
+            with np.load(path.with_suffix('.npz')) as saved:
+                values = dict(saved)
+            if path.stat().st_size != int(values.pop('bytes')):
+                return None
+        except (OSError, ValueError, KeyError, EOFError):
+            return None
+        undecodable = values.pop('undecodable').tolist()
+        return Part(path, Stillness(**values), list(map(tuple, undecodable)))
+
+    def remove_others(self, segments: Sequence[Segment]) -> None:
+        """Remove parts of another source or of other settings.
+
+        And what killed processes have left half-written; not what another
+        machine may be writing now.
+
+        Args:
+            segments (Sequence[Segment]): All segments of this run.
+        """
+        wanted = {self.path_of(segment).stem for segment in segments}
+        for path in self.folder.glob('[0-9]*-*'):
+            if path.stem not in wanted:
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob('.*.*'):
+            try:
+                if time.time() - path.stat().st_mtime > _SECONDS_TO_WRITE:
+                    path.unlink()
+            except FileNotFoundError:
+                pass
+
+    def remove(self) -> None:
+        """Remove the folder and all parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_if_empty(self) -> None:
+        """Remove the folder unless there are parts."""
+        try:
+            self.folder.rmdir()
+        except OSError:
+            pass
+
+    @property
+    def lock_path(self) -> Path:
+        """Names the machine and the process that has the lock."""
+        return self.folder / 'assembling.lock'
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Let one process of all machines put the parts together.
+
+        Yields:
+            bool: Whether this is the one.
+        """
+        path = self.lock_path
+        owner = json.dumps([socket.gethostname(), os.getpid()])
+        mine = _create(path, owner)
+        if not mine and _is_stale(path):
+            mine = _take_away(path) and _create(path, owner)
+        try:
+            yield mine
+        finally:
+            if mine:
+                path.unlink(missing_ok=True)
+
+
+def _create(path: Path, text: str) -> bool:
+    """Create a file unless it exists.
+
+    Whole, as nobody must see it empty, by a link, which never replaces.
+    """
+    temporary = path.with_name(f'.{uuid.uuid4().hex}')
+    try:
+        temporary.write_text(text)
+        os.link(temporary, path)
+    except (FileExistsError, FileNotFoundError):
+        # Without the folder another process has finished.
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _is_stale(path: Path) -> bool:
+    """Whether the owner was killed, as far as this machine can tell."""
+    try:
+        host, pid = json.loads(path.read_text())
+    except FileNotFoundError:
+        return False
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def _take_away(path: Path) -> bool:
+    """Remove a file; of several that try one succeeds."""
+    grave = path.with_name(f'.{uuid.uuid4().hex}')
+    try:
+        os.rename(path, grave)
+    except FileNotFoundError:
+        return False
+    grave.unlink()
+    return True

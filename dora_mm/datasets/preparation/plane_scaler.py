@@ -1,0 +1,89 @@
+from typing import Tuple
+
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+# From FFmpeg's numbers of matrices in a stream to swscale's.
+_MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+_FULL_RANGE = 2
+
+
+class PlaneScaler:
+    """From a decoded frame to the planes that a writer takes.
+
+    Scales by the mean over areas and converts the colours from what the
+    source says they are to BT.601, in one pass. A source that does not say is
+    taken for BT.601, as the readers take it, so that a prepared video has the
+    colours of its original. A picture that asks to be rotated when it is
+    shown, as telephones write them, is rotated.
+
+    Args:
+        size (tuple[int, int]): Width and height of the result in pixels, as
+            it is shown.
+        full_range (bool): Whether the result has the range 0 to 255.
+    """
+
+    def __init__(self, size: Tuple[int, int], full_range: bool) -> None:
+        self.size = size
+        self._output = dict(
+            # swscale takes the range from the name for this one alone.
+            format='yuvj420p' if full_range else 'yuv420p',
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=ColorRange.JPEG if full_range else ColorRange.MPEG,
+            interpolation='AREA',
+            threads=1)
+        self._reformatter = VideoReformatter()
+        self._turns = None
+
+    def __call__(self, frame) -> Tuple[np.ndarray, ...]:
+        """Scale and convert a frame.
+
+        Args:
+            frame (av.VideoFrame): The frame, of any size and format.
+
+        Returns:
+            tuple[np.ndarray]: Y, U and V in 4:2:0, uint8 (rows, columns).
+        """
+        if self._turns is None:  # the same for all frames of a file
+            self._turns = round(frame.rotation / 90) % 4
+        width, height = self.size
+        if self._turns % 2:
+            width, height = height, width
+        matrix = _MATRICES.get(int(frame.colorspace), Colorspace.ITU601)
+        full = (
+            int(frame.color_range) == _FULL_RANGE
+            or frame.format.name.startswith('yuvj'))
+        scaled = self._reformatter.reformat(
+            frame,
+            width,
+            height,
+            src_colorspace=matrix,
+            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            **self._output)
+        planes = planes_of(scaled)
+        if self._turns:
+            planes = tuple(
+                np.ascontiguousarray(np.rot90(p, self._turns)) for p in planes)
+        return planes
+
+
+def planes_of(frame) -> Tuple[np.ndarray, ...]:
+    """Planes of a frame, without a copy.
+
+    Args:
+        frame (av.VideoFrame): Of a planar 8-bit format.
+
+    Returns:
+        tuple[np.ndarray]: Each uint8 (rows, columns).
+    """
+    return tuple(
+        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        [:, :plane.width] for plane in frame.planes)

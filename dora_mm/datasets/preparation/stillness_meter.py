@@ -1,0 +1,92 @@
+from typing import List, NamedTuple, Optional
+
+import cv2
+import numpy as np
+
+# Most cells that a picture is divided into, and the least width of one: its
+# mean hardly changes with the noise of a codec, but a walker of its size
+# changes it.
+_MOST_CELLS = (64, 36)
+_LEAST_PIXELS = 8
+_SAME = 2
+_UNIFORM = 4
+
+
+class Stillness(NamedTuple):
+    """Where N frames in a row change; joins with that of the next frames.
+
+    Attributes:
+        changes (np.ndarray): bool (N, ). Whether a frame differs from the
+            last one that did; always True for the first.
+        blanks (np.ndarray): bool (N, ). Whether the picture is uniform.
+        first (np.ndarray): uint8 (rows, columns), the first frame in small.
+        last (np.ndarray): uint8 (rows, columns), the last one that changed.
+    """
+    changes: np.ndarray
+    blanks: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
+class StillnessMeter:
+    """Finds out while frames pass where nothing moves and nothing is seen.
+
+    A frame is compared with the last one that differed, not with the one
+    before, so a slow fade is a change.
+    """
+
+    def __init__(self) -> None:
+        self._changes: List[bool] = []
+        self._blanks: List[bool] = []
+        self._first: Optional[np.ndarray] = None
+        self._last: Optional[np.ndarray] = None
+
+    def add(self, luma: np.ndarray, times: int = 1) -> None:
+        """Look at a picture.
+
+        Args:
+            luma (np.ndarray): uint8 (H, W).
+            times (int): How many frames show it. Defaults to 1.
+        """
+        rows, columns = luma.shape
+        grid = tuple(
+            min(most, max(1, pixels // _LEAST_PIXELS))
+            for most, pixels in zip(_MOST_CELLS, (columns, rows)))
+        small = cv2.resize(luma, grid, interpolation=cv2.INTER_AREA)
+        changed = self._last is None or not _alike(small, self._last)
+        if changed:
+            self._last = small
+        if self._first is None:
+            self._first = small
+        blank = int(small.max()) - int(small.min()) <= _UNIFORM
+        self._changes += [changed] + [False] * (times - 1)
+        self._blanks += [blank] * times
+
+    @property
+    def result(self) -> Stillness:
+        """What was found; at least one picture was added."""
+        return Stillness(
+            np.array(self._changes), np.array(self._blanks), self._first,
+            self._last)
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> bool:
+    return cv2.absdiff(a, b).max() <= _SAME
+
+
+def join_stillness(parts: List[Stillness]) -> Stillness:
+    """Stillness of frames from that of the stretches that they consist of.
+
+    Args:
+        parts (list[Stillness]): In order, at least one.
+
+    Returns:
+        Stillness: Of all frames.
+    """
+    changes = [part.changes.copy() for part in parts]
+    for i in range(1, len(parts)):
+        changes[i][0] = not _alike(parts[i - 1].last, parts[i].first)
+    return Stillness(
+        np.concatenate(changes),
+        np.concatenate([part.blanks for part in parts]), parts[0].first,
+        parts[-1].last)
