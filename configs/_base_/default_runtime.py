@@ -6,7 +6,8 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # By iteration: an epoch over an hours-long video takes hours.
+    # By iteration: an epoch over an hours-long video takes hours. Two are kept
+    # because the hook removes the oldest one before it writes the next.
     checkpoint=dict(
         type='CheckpointHook',
         by_epoch=False,

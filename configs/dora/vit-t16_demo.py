@@ -67,5 +67,5 @@ custom_hooks = [
 ]
 
 default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(interval=50, max_keep_ckpts=1))
+    logger=dict(interval=10), checkpoint=dict(interval=50))
 log_processor = dict(window_size=10)
