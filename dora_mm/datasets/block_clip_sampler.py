@@ -26,8 +26,8 @@ class BlockClipSampler(ClipSampler):
     A clip at a random place of a long 4K video costs some 500 decoded frames;
     a block of neighbouring clips costs two frames a clip. The clips are
     divided into blocks of neighbours, the blocks are shuffled, and each batch
-    draws its clips at random from ``active_blocks`` blocks at different
-    places, which :class:`LoadClipFromBlock` holds in memory.
+    draws its clips from ``active_blocks`` blocks at different places, one of
+    each as far as they go, which :class:`LoadClipFromBlock` holds in memory.
 
     An epoch is cut into ``num_lanes`` streams a rank: batch ``j`` comes from
     lane ``j % num_lanes``, so a worker keeps the blocks of its own lanes
@@ -129,6 +129,7 @@ class BlockClipSampler(ClipSampler):
             (self.seed, epoch, _LANE, self.rank * self.num_lanes + lane))
         waiting = deque(self._pieces(epoch, lane))
         active: List[_Piece] = []
+        fresh: List[_Piece] = []
         num_used = 0
         while waiting or active:
             # One block more each time a share of a block is used up: they
@@ -136,7 +137,10 @@ class BlockClipSampler(ClipSampler):
             ramp = 1 + num_used * self.active_blocks // self.block_clips
             while waiting and len(active) < min(ramp, self.active_blocks):
                 active.append(waiting.popleft())
-            piece = active[rng.integers(len(active))]
+            # A batch takes one clip of each block before it takes a second.
+            if num_used % self.batch_size == 0 or not fresh:
+                fresh = list(active)
+            piece = fresh.pop(rng.integers(len(fresh)))
             index = piece.clips.popleft()
             yield ClipRequest(
                 index,

@@ -84,11 +84,13 @@ def test_batches_are_mixed():
     # After the first blocks, a batch comes from several places.
     steady = indices[3 * 300 // 4:-3 * 300 // 4]
     places = np.array([len(set((row // 300).tolist())) for row in steady])
-    # Four draws from four blocks: 2.73 different ones on average.
-    assert 2.4 < places.mean() < 3.2
-    # Neighbours in a block follow each other no more than by chance.
-    gaps = np.diff(indices, axis=1).ravel()
-    assert (gaps == 1).mean() < 0.02
+    # Four clips from four blocks; now and then two blocks are neighbours or
+    # a batch sees the change from one to the next.
+    assert 3.8 < places.mean() <= 4
+    # Within a block, clips come in no order.
+    for block in range(3, 20):
+        own = indices[indices // 300 == block]
+        assert abs(np.corrcoef(own, np.arange(len(own)))[0, 1]) < 0.3
 
 
 def test_blocks_run_out_one_after_the_other():
