@@ -1,6 +1,7 @@
 """The commands of the README, as processes: interrupted, and distributed."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ train_dataloader = dict(
     batch_size={batch}, num_workers=2,
     dataset=dict(video={video!r}, clip_len=2, frame_interval=0.1,
                  start_stride=1))
-train_cfg = dict(max_epochs=2)
+train_cfg = dict(max_epochs={epochs})
 default_hooks = dict(checkpoint=dict(interval=3), logger=dict(interval=1))
 custom_hooks = [
     *_base_.custom_hooks, dict(type='dora_mm.LossRecorder', path={log!r})]
@@ -44,7 +45,7 @@ def video(tmp_path_factory):
 @pytest.fixture
 def write_config(video, tmp_path):
 
-    def write(name, batch, drop_path=0.):
+    def write(name, batch, drop_path=0., video=video, epochs=2):
         path = tmp_path / f'{name}.py'
         path.write_text(
             CONFIG.format(
@@ -52,6 +53,7 @@ def write_config(video, tmp_path):
                 video=video,
                 batch=batch,
                 drop_path=drop_path,
+                epochs=epochs,
                 log=str(tmp_path / f'{name}.jsonl')))
         return path
 
@@ -132,3 +134,52 @@ def test_two_processes_equal_one_with_the_joined_batch(write_config, tmp_path):
     assert sorted(one) == sorted(two) == list(range(20))
     for iteration, loss in one.items():
         assert two[iteration] == pytest.approx(loss, rel=1e-5)
+
+
+def children(process):
+    """Process ids of the data workers."""
+    path = Path(f'/proc/{process.pid}/task/{process.pid}/children')
+    return [int(pid) for pid in path.read_text().split()]
+
+
+@pytest.mark.skipif(
+    not Path(f'/proc/{os.getpid()}/task/{os.getpid()}/children').exists(),
+    reason='this kernel does not list the children of a process')
+def test_killed_worker_ends_the_run_with_the_reason(write_config, tmp_path):
+    config = write_config('killed', batch=4, epochs=1000)
+    process = start(sys.executable, ROOT / 'tools/train.py', config,
+                    '--work-dir', tmp_path / 'killed')
+    wait_for_iterations(process, tmp_path / 'killed.jsonl', 3)
+    os.kill(children(process)[0], signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert re.search(r'worker .*is killed by signal: Killed', output)
+
+
+@pytest.mark.parametrize('codec', ['libx264', 'mjpeg'])
+def test_truncated_file_ends_the_run_with_the_reason(write_config, tmp_path,
+                                                     codec):
+    pix_fmt = 'yuvj420p' if codec == 'mjpeg' else 'yuv420p'
+    video = write_video(
+        tmp_path / f'{codec}.mp4', 200, codec=codec, pix_fmt=pix_fmt)
+    config = write_config('cut', batch=4, video=video, epochs=1000)
+    process = start(sys.executable, ROOT / 'tools/train.py', config,
+                    '--work-dir', tmp_path / 'cut')
+    wait_for_iterations(process, tmp_path / 'cut.jsonl', 3)
+    os.truncate(video, 1000)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert f'cannot read {video!r}' in output
+    assert re.search('RuntimeError: .*(in a row|max_share)', output)
+
+
+def test_deleted_file_is_read_on(write_config, tmp_path):
+    """It is open, so nothing is lost until the run ends."""
+    video = write_video(tmp_path / 'gone.mp4', 81)
+    config = write_config('gone', batch=8, video=video)
+    process = start(sys.executable, ROOT / 'tools/train.py', config,
+                    '--work-dir', tmp_path / 'gone')
+    wait_for_iterations(process, tmp_path / 'gone.jsonl', 3)
+    os.remove(video)
+    finish(process)
+    assert len(losses(tmp_path / 'gone.jsonl')) == 20
