@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import TRANSFORMS
 from torchvision.transforms import RandomResizedCrop
 from video_factory import read_number
 
+from dora_mm.datasets.readers import VideoInfo
 from dora_mm.datasets.transforms import (ClipRandomResizedCrop,
                                          LoadClipFromVideo, PackClipInputs)
 
@@ -167,3 +171,16 @@ def test_pack():
     assert sample.video_path == 'a.mp4' and sample.start_frame == 4
     assert sample.seed == 2**62 + 1 and sample.num_replaced == 0
     assert sample.frame_indices.tolist() == [4, 9]
+
+
+def test_large_original_is_warned_of(tmp_path, caplog):
+    path = tmp_path / 'walk.mp4'
+    path.touch()
+    info = VideoInfo(str(path), 1000, 60., 'h264', num_bytes=11 << 30)
+    MMLogger.get_instance('large').addHandler(caplog.handler)
+    load = LoadClipFromVideo(reader=dict(type='PyAVReader'))
+    load.check_video(info)
+    assert 'tools/prepare_video.py' in caplog.text
+    caplog.clear()
+    load.check_video(replace(info, num_bytes=1 << 20))
+    assert not caplog.text

@@ -1,9 +1,14 @@
+import logging
 from typing import Optional
 
 from mmcv.transforms import BaseTransform
+from mmengine.logging import print_log
 
 from dora_mm.datasets.readers import ReaderPool, VideoInfo
+from dora_mm.datasets.video_manifest import VideoManifest
 from dora_mm.registry import TRANSFORMS
+
+_LARGE = 1 << 30  # bytes
 
 
 @TRANSFORMS.register_module()
@@ -42,6 +47,8 @@ class LoadClipFromVideo(BaseTransform):
     def check_video(self, info: VideoInfo) -> None:
         """Refuse a file that the reader is known to fail on.
 
+        Warns of a large original, whose clips cost seconds each.
+
         Args:
             info (VideoInfo): The file's description.
 
@@ -49,6 +56,13 @@ class LoadClipFromVideo(BaseTransform):
             ValueError: Naming the file and the remedy.
         """
         self.pool.check_video(info)
+        if info.num_bytes > _LARGE and VideoManifest.load(info.path) is None:
+            print_log(
+                f'{info.path!r} is not prepared: each of its clips may take '
+                'seconds to read. Prepare it with tools/prepare_video.py, or '
+                'train as configs/dora/vit-s16_wt_originals.py does.',
+                logger='current',
+                level=logging.WARNING)
 
     def transform(self, results: dict) -> dict:
         """Decode the frames.
