@@ -156,7 +156,7 @@ def test_loss_gradients_and_centre():
     loss_module.center.copy_(tensor(data['center_before']))
     losses = loss_module(teacher,
                          masked.transpose(1, 2)[None],
-                         local.permute(1, 2, 0, 3))
+                         loss_module.select_local(local.permute(1, 2, 0, 3)))
     loss = losses['loss_object'] + losses['loss_local']
     loss.backward()
     loss_module.update_center(teacher)

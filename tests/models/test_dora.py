@@ -1,7 +1,10 @@
 import pytest
 import torch
 from tiny import build_model, views
+from torch._subclasses.fake_tensor import (DataDependentOutputException,
+                                           FakeTensorMode)
 
+from dora_mm.engine import DecayGroupsConstructor, PerParameterClipHook
 from dora_mm.models.utils import mean_overlap
 
 
@@ -140,3 +143,44 @@ def test_stats_and_seeded_heads():
                                mean_overlap(tracks['track_attn']))
     torch.testing.assert_close(losses['mask_coverage'],
                                tracks['object_masks'].mean())
+
+
+def test_masked_clips_are_not_kept():
+    """Neither are they as one, nor each of them in the graph."""
+    model = build_model()
+    clips = views(2)['global_clips']  # (V, B, T, 3, h, w)
+    masks = torch.randint(2, (4, 3, 2, 4, 4)).float()
+    storages = {}
+
+    def pack(tensor):
+        storages[tensor.untyped_storage().data_ptr()] = tensor.shape[-3:]
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        features = model._see_objects(clips, masks)
+    images = [key for key, shape in storages.items() if shape == (3, 32, 32)]
+    assert images == [clips.untyped_storage().data_ptr()]
+    features.sum().backward()
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_a_step_never_waits_for_the_device(dtype):
+    """A fake tensor raises an error where a value would be read."""
+    model = build_model()
+    with FakeTensorMode() as mode:
+        for module in model.modules():
+            for values in (module._parameters, module._buffers):
+                for name, tensor in values.items():
+                    if tensor is not None:
+                        values[name] = mode.from_tensor(tensor)
+        optimizer = DecayGroupsConstructor(
+            dict(optimizer=dict(type='AdamW', lr=1e-3, fused=True)))(
+                model).optimizer
+        with torch.autocast('cpu', dtype, enabled=dtype != torch.float32):
+            losses = model.loss(views())
+        total(losses).backward()
+        PerParameterClipHook(3.).clip(optimizer)
+        optimizer.step()
+        model.update_teacher(0.9)
+        with pytest.raises(DataDependentOutputException):
+            losses['kl'].item()

@@ -21,11 +21,13 @@ class MultiObjectMaskTransform(BaseTransform):
     - clips (Tensor): (B, T, 3, H, W), normalised.
     - track_attn (Tensor): (B, T, K, N), float32, >= 0.
 
+    The masked clips themselves, K copies, are not made here but by
+    :meth:`mask_images`, one object at a time.
+
     Added Keys:
 
     - object_masks (Tensor): (B, T, K, h, w) on the patch grid; 0 or 1, or in
       [0, 1] for soft masks, in the dtype of the clips.
-    - masked_clips (Tensor): (K, B, T, 3, H, W).
     - empty_masks, full_masks (Tensor): Scalars, the share of the B * T * K
       masks that hide everything and nothing.
 
@@ -52,7 +54,7 @@ class MultiObjectMaskTransform(BaseTransform):
 
     @torch.no_grad()
     def transform(self, results: dict) -> dict:
-        """Add the masks and the masked clips."""
+        """Add the masks."""
         clips, track_attn = results['clips'], results['track_attn']
         height, width = clips.shape[-2:]
         patch_size = math.isqrt(height * width // track_attn.shape[-1])
@@ -67,9 +69,24 @@ class MultiObjectMaskTransform(BaseTransform):
         results['empty_masks'] = (kept == 0).float().mean()
         results['full_masks'] = (masks == 1).all(-1).float().mean()
         results['object_masks'] = masks.unflatten(-1, grid)
-        results['masked_clips'] = clips * self._upsample(
-            results['object_masks'], (height, width))
         return results
+
+    def mask_images(self, images: torch.Tensor,
+                    masks: torch.Tensor) -> torch.Tensor:
+        """Hide what the masks of one object hide.
+
+        Args:
+            images (Tensor): (M, 3, H, W), normalised.
+            masks (Tensor): (M, h, w), on the patch grid.
+
+        Returns:
+            Tensor: (M, 3, H, W).
+        """
+        mode = dict(mode='nearest')
+        if self.mode == 'soft':
+            mode = dict(mode='bilinear', align_corners=False)
+        return images * F.interpolate(
+            masks[:, None], size=images.shape[-2:], **mode)
 
     def _masks(self, track_attn: torch.Tensor) -> torch.Tensor:
         """(B, T, K, N) maps to masks of the same shape."""
@@ -79,15 +96,6 @@ class MultiObjectMaskTransform(BaseTransform):
             return track_attn > track_attn.mean(-1, keepdim=True)
         unit = track_attn / track_attn.norm(dim=-1, keepdim=True)
         return unit > unit.mean((0, 3), keepdim=True)
-
-    def _upsample(self, masks: torch.Tensor, size) -> torch.Tensor:
-        """(B, T, K, h, w) to pixels, (K, B, T, 1, H, W)."""
-        mode = dict(mode='nearest')
-        if self.mode == 'soft':
-            mode = dict(mode='bilinear', align_corners=False)
-        pixels = F.interpolate(masks.flatten(0, 1), size=size, **mode)
-        return pixels.unflatten(0, masks.shape[:2]).permute(2, 0, 1, 3,
-                                                            4)[:, :, :, None]
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}(mode={self.mode!r})'

@@ -1,9 +1,9 @@
-# Letters: B clips or images, T frames, H heads, N patches, D channels.
-from typing import Tuple
+# Letters: B clips or images, T frames, V views, K objects, M images of a view,
+# H heads, N patches, D channels.
+from typing import Callable, Optional, Tuple
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 from mmengine.model.weight_init import trunc_normal_
 from mmpretrain.models import VisionTransformer
 from mmpretrain.models.utils import resize_pos_embed
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
+from ..utils.recompute import recompute
 from ..utils.setting_checks import check_choice
+from .lean_encoder_layer import LeanEncoderLayer
 
 
 @MODELS.register_module()
@@ -21,10 +23,12 @@ class DoRAViT(VisionTransformer):
     The state dict is that of :class:`mmpretrain.models.VisionTransformer`,
     key for key, so a trained backbone loads strictly into the stock class.
 
-    Differences from the stock class: ``forward_track``; ``pos_interp``;
-    initialisation as in DINO (truncated normal, std 0.02, for every linear
-    layer, position embedding and [CLS]); ``train()`` and ``eval()`` return
-    self; frozen stages stay in eval mode.
+    Differences from the stock class: ``forward_track`` and
+    ``forward_masked``; ``pos_interp``; layers that keep less for the backward
+    pass (:class:`LeanEncoderLayer`), the last of which computes nothing but
+    [CLS] where that is the output; initialisation as in DINO (truncated
+    normal, std 0.02, for every linear layer, position embedding and [CLS]);
+    ``train()`` and ``eval()`` return self; frozen stages stay in eval mode.
 
     Args:
         arch (str | dict): See :class:`mmpretrain.models.VisionTransformer`.
@@ -42,6 +46,8 @@ class DoRAViT(VisionTransformer):
         super().__init__(arch=arch, **kwargs)
         self.pos_interp = check_choice('pos_interp', pos_interp,
                                        ('dino', 'size'))
+        for layer in self.layers:
+            LeanEncoderLayer.adopt(layer)
 
     def init_weights(self) -> None:
         """Initialise as DINO does, unless ``init_cfg`` loads a checkpoint."""
@@ -73,15 +79,39 @@ class DoRAViT(VisionTransformer):
         Returns:
             tuple[Tensor]: One entry per output layer, in ``out_type``.
         """
-        x, patch_resolution = self._embed(x)  # (B, 1 + N, D)
-        outs = []
-        for i, layer in enumerate(self.layers):
-            x = layer(x)
-            if i == self.num_layers - 1 and self.final_norm:
-                x = self.ln1(x)
-            if i in self.out_indices:
-                outs.append(self._format_output(x, patch_resolution))
-        return tuple(outs)
+        return self._encode(*self._embed(x))
+
+    def forward_masked(
+            self, images: Tensor, masks: Tensor,
+            mask_images: Callable[[Tensor, Tensor],
+                                  Tensor]) -> Tuple[Tensor, ...]:
+        """Features of masked copies of images, without the copies.
+
+        A masked image exists while its patches are projected, and again in
+        the backward pass; the copies of one view and object at a time.
+
+        Args:
+            images (Tensor): (V, M, 3, h, w), float, normalised.
+            masks (Tensor): (V, K, M, ...), of K objects.
+            mask_images (Callable): Applies masks (M, ...) of one object to
+                images (M, 3, h, w).
+
+        Returns:
+            tuple[Tensor]: As :meth:`forward` of the V * K * M masked images.
+        """
+        resolution = None
+
+        def project(view, mask):
+            nonlocal resolution
+            patches, resolution = self.patch_embed(mask_images(view, mask))
+            return patches
+
+        patches = torch.cat([
+            recompute(project, view, mask)
+            for view, view_masks in zip(images, masks) for mask in view_masks
+        ])  # (V * K * M, N, D)
+        return self._encode(
+            self._add_positions(patches, resolution), resolution)
 
     def forward_track(self,
                       clips: Tensor,
@@ -117,12 +147,11 @@ class DoRAViT(VisionTransformer):
         batch, frames = clips.shape[:2]
         x, _ = self._embed(clips.flatten(0, 1))  # (B * T, 1 + N, D)
         for i, layer in enumerate(self.layers):
-            if i != layers[track_layer]:
-                x = layer(x)
-                continue
-            attn_out, query, key = self._attend(layer.attn, layer.ln1(x))
-            x = x + attn_out
-            x = layer.ffn(layer.ln2(x), identity=x)
+            if i == layers[track_layer]:
+                attn_out, query, key = layer.attend(x)
+                x = layer.feed_forward(x + attn_out)
+            else:
+                x = layer(x, i == layers[-1] and patch_feature != 'final')
         if self.final_norm:
             x = self.ln1(x)
 
@@ -140,7 +169,12 @@ class DoRAViT(VisionTransformer):
 
     def _embed(self, x: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
         """Images (B, 3, h, w) to tokens (B, extra + N, D) and the grid."""
-        x, patch_resolution = self.patch_embed(x)
+        patches, patch_resolution = self.patch_embed(x)
+        return self._add_positions(patches, patch_resolution), patch_resolution
+
+    def _add_positions(self, x: Tensor,
+                       patch_resolution: Tuple[int, int]) -> Tensor:
+        """Projected patches (B, N, D) to tokens (B, extra + N, D)."""
         if self.cls_token is not None:
             x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
         if self.pos_interp == 'dino':
@@ -153,29 +187,23 @@ class DoRAViT(VisionTransformer):
                 patch_resolution,
                 mode=self.interpolate_mode,
                 num_extra_tokens=self.num_extra_tokens)
-        x = self.pre_norm(self.drop_after_pos(x + pos_embed))
-        return x, patch_resolution
+        return self.pre_norm(self.drop_after_pos(x + pos_embed))
 
-    @staticmethod
-    def _attend(attn: nn.Module, x: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """One attention layer; also returns its query and key.
-
-        Args:
-            attn (MultiheadAttention): mmpretrain's module.
-            x (Tensor): (B, 1 + N, D).
-
-        Returns:
-            tuple: Output (B, 1 + N, D), query and key (B, H, 1 + N, D / H).
-        """
-        qkv = attn.qkv(x).unflatten(-1, (3, attn.num_heads, attn.head_dims))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            dropout_p=attn.attn_drop if attn.training else 0.)
-        out = attn.proj_drop(attn.proj(out.transpose(1, 2).flatten(2)))
-        return attn.out_drop(attn.gamma1(out)), query, key
+    def _encode(self,
+                x: Tensor,
+                patch_resolution: Tuple[int, int],
+                key_mask: Optional[Tensor] = None) -> Tuple[Tensor, ...]:
+        """Tokens (B, S, D), of which ``key_mask`` (B, S) hides some, to the
+        features of the layers in ``out_indices``."""
+        outs = []
+        for i, layer in enumerate(self.layers):
+            is_last = i == self.num_layers - 1
+            x = layer(x, is_last and self.out_type == 'cls_token', key_mask)
+            if is_last and self.final_norm:
+                x = self.ln1(x)
+            if i in self.out_indices:
+                outs.append(self._format_output(x, patch_resolution))
+        return tuple(outs)
 
     @staticmethod
     def _cls_attention(query: Tensor, key: Tensor) -> Tensor:

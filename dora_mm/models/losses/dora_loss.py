@@ -1,6 +1,6 @@
 # Letters: B clips, T frames, V global views, L local views, K objects,
-# P logits.
-from typing import Dict, Optional
+# P logits, C channels of the last layer's input.
+from typing import Dict, List, Optional
 
 import torch
 from mmengine.dist import all_reduce
@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from dora_mm.registry import MODELS
+from ..utils.chunked_logsumexp import chunked_logsumexp
 
 
 @MODELS.register_module()
@@ -25,7 +26,12 @@ class DoRALoss(BaseModule):
 
     With one global view, u and v are that view, as in the authors' code.
 
-    ``H(p, s) = logsumexp(s) - <p, s>``, so no log-softmax is materialised.
+    The student's logits, (V K + L) B T P of them, never exist at once. They
+    are ``s = W z / student_temp`` of features z, so that
+    ``H(p, s) = logsumexp(s) - <p, s> = logsumexp(s) - <W^T p, z> /
+    student_temp``: the first term is computed in chunks, the second without
+    logits, and only the teacher's probabilities, once a step, have P values a
+    frame.
 
     Args:
         out_channels (int): Number of logits, P. Defaults to 65536.
@@ -42,7 +48,8 @@ class DoRALoss(BaseModule):
             weighs objects 0.380, 0.375, 0.333 (T = 8, K = 3) instead of 1/3
             each and the local term by their sum. Defaults to False.
         skip_first_local (bool): Leave out local view 0, which the authors'
-            code computes and skips. Defaults to False.
+            code computes and skips: see :meth:`select_local`. Defaults to
+            False.
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
@@ -83,16 +90,32 @@ class DoRALoss(BaseModule):
             raise ValueError(f'teacher_temp must be > 0, got {teacher_temp}.')
         self.teacher_temp = teacher_temp
 
+    def select_local(self, local: Tensor) -> Tensor:
+        """The local views that the loss uses.
+
+        Args:
+            local (Tensor): (L, ...).
+
+        Returns:
+            Tensor: The same, without the first with ``skip_first_local``.
+        """
+        return local[self.skip_first_local:]
+
     def forward(self,
                 teacher_logits: Tensor,
-                object_logits: Tensor,
-                local_logits: Optional[Tensor] = None) -> Dict[str, Tensor]:
+                object_features: Tensor,
+                local_features: Optional[Tensor] = None,
+                weight: Optional[Tensor] = None) -> Dict[str, Tensor]:
         """Compute the weighted terms; the centre is not touched.
 
         Args:
             teacher_logits (Tensor): (V, B, T, P).
-            object_logits (Tensor): Student, masked views (V, K, B, T, P).
-            local_logits (Tensor, optional): Student, (L, B, T, P).
+            object_features (Tensor): Student, masked views (V, K, B, T, C).
+            local_features (Tensor, optional): Student, the views that
+                :meth:`select_local` keeps, (L, B, T, C).
+            weight (Tensor, optional): (P, C) of the student's last layer,
+                which makes logits of features. None if they are logits, C =
+                P. Defaults to None.
 
         Returns:
             dict[str, Tensor]: Scalars ``loss_object`` and, with local views,
@@ -101,17 +124,30 @@ class DoRALoss(BaseModule):
             term), in nats.
         """
         target = self.teacher_probs(teacher_logits)  # (V, B, T, P)
-        object_ce = self._object_cross_entropy(target, object_logits)
-        weight = self._object_weights(
+        # Autocast would round the products, and with them the loss, to half
+        # precision; logsumexp's are so many that it may.
+        with torch.autocast(target.device.type, enabled=False):
+            if weight is not None:
+                pulled = target @ weight.float()  # W^T p, (V, B, T, C)
+            else:
+                pulled = target
+        features = [object_features]
+        if local_features is not None:
+            features.append(local_features)
+        log_sums = self._log_sums(features, weight)
+
+        object_ce = self._object_cross_entropy(pulled, object_features,
+                                               log_sums[0])
+        share = self._object_weights(
             len(object_ce), teacher_logits.shape[2], object_ce)
         losses = dict(loss_object=self.object_weight *
-                      (weight * object_ce).sum())
-        if local_logits is not None:
-            local = local_logits[self.skip_first_local:]
-            local_ce = self._cross_entropy(target.mean(0), local).mean()
-            # Each object adds the same local loss, so it counts sum(weight)
+                      (share * object_ce).sum())
+        if local_features is not None:
+            local_ce = log_sums[1] - self._dot(pulled.mean(0), local_features)
+            # Each object adds the same local loss, so it counts sum(share)
             # times: once, unless the frame loss is carried over.
-            losses['loss_local'] = self.local_weight * weight.sum() * local_ce
+            losses['loss_local'] = (
+                self.local_weight * share.sum() * local_ce.mean())
         with torch.no_grad():
             entropy = torch.special.entr(target).sum(-1).mean()
             losses['teacher_entropy'] = entropy
@@ -135,39 +171,44 @@ class DoRALoss(BaseModule):
         all_reduce(mean, op='mean')
         self.center.lerp_(mean, 1 - self.center_momentum)
 
-    def _object_cross_entropy(self, target: Tensor,
-                              object_logits: Tensor) -> Tensor:
-        """Mean over u != v, clips and frames: (V, B, T, P) and
-        (V, K, B, T, P) to (K,)."""
-        num_views = len(target)
-        if num_views == 1:
-            return self._cross_entropy(target[0], object_logits[0]).mean(
-                (1, 2))
-        # H is linear in the target: the mean over u != v of H(p[u], s[v]) is
-        # H of the mean target of the other views.
-        others = (target.sum(0) - target) / (num_views - 1)
-        terms = [
-            self._cross_entropy(others[v], object_logits[v]).mean((1, 2))
-            for v in range(num_views)
-        ]
-        return torch.stack(terms).mean(0)
-
-    def _cross_entropy(self, target: Tensor, logits: Tensor) -> Tensor:
-        """H(target, softmax(logits / student_temp)).
+    def _object_cross_entropy(self, pulled: Tensor, features: Tensor,
+                              log_sums: Tensor) -> Tensor:
+        """Mean over u != v, clips and frames.
 
         Args:
-            target (Tensor): (B, T, P), sums to 1.
-            logits (Tensor): (M, B, T, P).
+            pulled (Tensor): W^T p of the teacher, (V, B, T, C).
+            features (Tensor): (V, K, B, T, C).
+            log_sums (Tensor): (V, K, B, T).
 
         Returns:
-            Tensor: (M, B, T), float32.
+            Tensor: (K,), float32.
         """
-        # Autocast would round the product, and with it the loss, to half
-        # precision.
-        with torch.autocast(logits.device.type, enabled=False):
-            logits = logits.float() / self.student_temp
-            dot = torch.einsum('btp,mbtp->mbt', target, logits)
-            return logits.logsumexp(-1) - dot
+        if len(pulled) > 1:
+            # H is linear in the target: the mean over u != v of H(p[u], s[v])
+            # is H of the mean target of the other views.
+            pulled = (pulled.sum(0) - pulled) / (len(pulled) - 1)
+        dot = self._dot(pulled[:, None], features)
+        return (log_sums - dot).mean((0, 2, 3))
+
+    def _log_sums(self, features: List[Tensor],
+                  weight: Optional[Tensor]) -> List[Tensor]:
+        """logsumexp of the logits of features (..., C): (...), float32."""
+        if weight is None:
+            return [(f.float() / self.student_temp).logsumexp(-1)
+                    for f in features]
+        # As one, so that the last layer's gradient is made once.
+        log_sums = chunked_logsumexp(
+            torch.cat([f.flatten(0, -2) for f in features]), weight,
+            1 / self.student_temp)
+        sizes = [f[..., 0].numel() for f in features]
+        return [
+            part.view(f.shape[:-1])
+            for part, f in zip(log_sums.split(sizes), features)
+        ]
+
+    def _dot(self, pulled: Tensor, features: Tensor) -> Tensor:
+        """<p, s>, from (..., C) that broadcast: (...), float32."""
+        return (pulled * features.float()).sum(-1) / self.student_temp
 
     def _object_weights(self, num_objects: int, num_frames: int,
                         like: Tensor) -> Tensor:

@@ -54,6 +54,17 @@ class DINONeck(BaseModule):
                 trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
+    def bottleneck(self, x: Tensor) -> Tensor:
+        """All but the last layer.
+
+        Args:
+            x (Tensor): [CLS] tokens (..., D).
+
+        Returns:
+            Tensor: (..., bottleneck_channels), of length 1.
+        """
+        return F.normalize(self.mlp(x), dim=-1)
+
     def forward(self, x: Tensor) -> Tensor:
         """Project [CLS] tokens.
 
@@ -63,4 +74,4 @@ class DINONeck(BaseModule):
         Returns:
             Tensor: Logits (..., P).
         """
-        return self.last_layer(F.normalize(self.mlp(x), dim=-1))
+        return self.last_layer(self.bottleneck(x))

@@ -1,4 +1,5 @@
-# Letters: B clips, T frames, V global views, L local views, P logits.
+# Letters: B clips, T frames, V global views, L local views, P logits,
+# C channels of the last layer's input.
 from copy import deepcopy
 from typing import Dict, List, Optional
 
@@ -89,25 +90,27 @@ class DINO(BaseSelfSupervisor):
             teacher_logits = self.teacher['neck'](cls_token)  # (V, B, T, P)
         losses = self.loss_module(
             teacher_logits,
-            self.student_logits(clips[:, None]),  # (V, 1, B, T, P)
-            self.student_logits(inputs['local_clips']))  # (L, B, T, P)
+            self.student_features(clips[:, None]),  # (V, 1, B, T, C)
+            self.student_features(
+                self.loss_module.select_local(inputs['local_clips'])),
+            self.neck.last_layer.weight)
         self.loss_module.update_center(teacher_logits)
         return losses
 
-    def student_logits(self, clips: Tensor) -> Optional[Tensor]:
-        """One batched student forward; None when there is nothing to see.
+    def student_features(self, clips: Tensor) -> Optional[Tensor]:
+        """One batched student forward, up to the neck's last layer.
 
         Args:
             clips (Tensor): (..., 3, h, w).
 
         Returns:
-            Tensor: (..., P).
+            Tensor: (..., C); None when there is nothing to see.
         """
         if clips.numel() == 0:
             return None
         lead = clips.shape[:-3]
         cls_token = self.backbone(clips.flatten(0, -4))[-1]
-        return self.neck(cls_token).unflatten(0, lead)
+        return self.neck.bottleneck(cls_token).unflatten(0, lead)
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
@@ -118,8 +121,7 @@ class DINO(BaseSelfSupervisor):
         """
         student = [*self.backbone.parameters(), *self.neck.parameters()]
         teacher = list(self.teacher.parameters())
-        torch._foreach_mul_(teacher, momentum)
-        torch._foreach_add_(teacher, student, alpha=1 - momentum)
+        torch._foreach_lerp_(teacher, student, 1 - momentum)
 
     def set_teacher_temp(self, teacher_temp: float) -> None:
         """Set the temperature of the teacher's softmax."""

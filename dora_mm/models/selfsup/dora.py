@@ -1,5 +1,5 @@
 # Letters: B clips, T frames, V global views, L local views, K objects,
-# N patches, P logits.
+# N patches, P logits, C channels of the last layer's input.
 from typing import Dict, List, Optional, Tuple
 
 import torch
@@ -7,7 +7,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from dora_mm.registry import MODELS, TRANSFORMS
-from ..utils import ObjectTracks, mean_overlap
+from ..utils import ObjectTracks, TrackFeatures, mean_overlap
 from .dino import DINO
 
 
@@ -72,25 +72,24 @@ class DoRA(DINO):
             watch: see :meth:`track_stats`.
         """
         clips = inputs['global_clips']
-        lead = clips.shape[:2]
 
         # teacher; discover, refine and track; all views as one batch
-        cls_token, tracks = self._teach(clips.flatten(0, 1))
-        with torch.no_grad():
-            teacher_logits = self.teacher['neck'](cls_token)
-        teacher_logits = teacher_logits.unflatten(0, lead)  # (V, B, T, P)
+        teacher_logits, feats = self._teach(clips)  # (V, B, T, P)
+        tracks = self.head(feats)  # of V * B clips
 
         # mask
         masks = self.mask_transform(
             dict(clips=clips.flatten(0, 1), track_attn=tracks.track_attn))
-        masked = masks['masked_clips'].unflatten(1, lead)
-        masked = masked.transpose(0, 1)  # (V, K, B, T, 3, h, w)
 
         # student
-        object_logits = self.student_logits(masked)  # (V, K, B, T, P)
-        local_logits = self.student_logits(inputs['local_clips'])
+        object_features = self._see_objects(
+            clips, masks['object_masks'])  # (V, K, B, T, C)
+        local_features = self.student_features(
+            self.loss_module.select_local(
+                inputs['local_clips']))  # (L, B, T, C)
 
-        losses = self.loss_module(teacher_logits, object_logits, local_logits)
+        losses = self.loss_module(teacher_logits, object_features,
+                                  local_features, self.neck.last_layer.weight)
         losses.update(self.track_stats(tracks, masks))
         self.loss_module.update_center(teacher_logits)
         return losses
@@ -147,8 +146,28 @@ class DoRA(DINO):
         self.head.seed(seed)
 
     @torch.no_grad()
-    def _teach(self, clips: Tensor) -> Tuple[Tensor, ObjectTracks]:
-        """(B, T, 3, h, w) to [CLS] tokens (B, T, D) and tracks."""
-        feats = self.teacher['backbone'].forward_track(clips, self.track_layer,
-                                                       self.patch_feature)
-        return feats.cls_token, self.head(feats)
+    def _teach(self, clips: Tensor) -> Tuple[Tensor, TrackFeatures]:
+        """(V, B, T, 3, h, w) to logits (V, B, T, P) and features of V * B
+        clips."""
+        feats = self.teacher['backbone'].forward_track(
+            clips.flatten(0, 1), self.track_layer, self.patch_feature)
+        logits = self.teacher['neck'](feats.cls_token)
+        return logits.unflatten(0, clips.shape[:2]), feats
+
+    def _see_objects(self, clips: Tensor, object_masks: Tensor) -> Tensor:
+        """The student's features of masked views.
+
+        Args:
+            clips (Tensor): (V, B, T, 3, H, W).
+            object_masks (Tensor): (V * B, T, K, h, w).
+
+        Returns:
+            Tensor: (V, K, B, T, C).
+        """
+        views, batch, frames = clips.shape[:3]
+        masks = object_masks.unflatten(0, (views, batch))
+        masks = masks.movedim(3, 1).flatten(2, 3)  # (V, K, B * T, h, w)
+        cls_token = self.backbone.forward_masked(
+            clips.flatten(1, 2), masks, self.mask_transform.mask_images)[-1]
+        return self.neck.bottleneck(cls_token).unflatten(
+            0, (*masks.shape[:2], batch, frames))
