@@ -1,10 +1,14 @@
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['dora_mm.engine'], allow_failed_imports=False)
 
+log_interval = 50
+
 default_hooks = dict(
-    runtime_info=dict(type='RuntimeInfoHook'),
+    # Reads losses as often as they are logged, not at every iteration.
+    runtime_info=dict(
+        type='dora_mm.LateRuntimeInfoHook', interval=log_interval),
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50),
+    logger=dict(type='LoggerHook', interval=log_interval),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # By iteration: an epoch over an hours-long video takes hours. Two are kept
     # because the hook removes the oldest one before it writes the next.
@@ -22,6 +26,13 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))
 
+# Of several processes: gradients lie where they are reduced, which spares a
+# copy of them. Reduction overlaps with the rest of the backward pass.
+model_wrapper_cfg = dict(
+    type='MMDistributedDataParallel',
+    broadcast_buffers=False,
+    gradient_as_bucket_view=True)
+
 vis_backends = [dict(type='LocalVisBackend')]
 # An import statement would make official mmengine read this file otherwise.
 if __import__('importlib.util').util.find_spec('tensorboard'):
@@ -30,7 +41,7 @@ visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 
 # All that varies from step to step is logged as a mean over the window.
 log_processor = dict(
-    window_size=50,
+    window_size=log_interval,
     mean_pattern=r'.*(loss|time|grad_norm|entropy|kl|coverage|overlap|masks|'
     r'clips_per_sec).*')
 log_level = 'INFO'

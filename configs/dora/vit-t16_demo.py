@@ -46,7 +46,7 @@ train_dataloader = dict(
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.04),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.04, fused=True),
     constructor='dora_mm.DecayGroupsConstructor')
 auto_scale_lr = dict(base_batch_size=clips_per_gpu)
 
@@ -67,5 +67,7 @@ custom_hooks = [
 ]
 
 default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(interval=50))
+    runtime_info=dict(interval=10),
+    logger=dict(interval=10),
+    checkpoint=dict(interval=50))
 log_processor = dict(window_size=10)

@@ -8,9 +8,9 @@ from mmengine.hooks import Hook
 from tiny import build_runner, model_cfg
 from torch import nn
 
-from dora_mm.engine import (FreezeLastLayerHook, PerParameterClipHook,
-                            PretrainMonitorHook, TeacherEMAHook,
-                            TeacherTempHook)
+from dora_mm.engine import (FreezeLastLayerHook, LateRuntimeInfoHook,
+                            PerParameterClipHook, PretrainMonitorHook,
+                            TeacherEMAHook, TeacherTempHook)
 
 
 class Recorder(Hook):
@@ -172,6 +172,56 @@ def test_clipping_and_its_log_in_a_run(tmp_path):
     assert max(moves) == pytest.approx(1e-2, rel=1e-2) and min(moves) > 0
 
 
+class CountedReads(torch.Tensor):
+    """A tensor that counts how often its value is asked for."""
+    reads = 0
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        cls.reads += func.__name__ in ('item', 'tolist', '__float__')
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_scalars_are_read_late_and_all(tmp_path):
+    """The same numbers as mmengine's hook logs, in as many places."""
+    buffers, reads = [], []
+    for name in ('mmengine.RuntimeInfoHook', 'dora_mm.LateRuntimeInfoHook'):
+        settings = dict(interval=4) if 'Late' in name else {}
+        runner = build_runner(
+            tmp_path / name, [
+                dict(type='dora_mm.StepSeedHook'),
+                dict(type='dora_mm.PerParameterClipHook', max_norm=0.1)
+            ],
+            batch_size=2,
+            default_hooks=dict(
+                checkpoint=None,
+                logger=None,
+                runtime_info=dict(type=name, **settings)))
+        parse = runner.model.parse_losses
+
+        def counted(losses):
+            loss, log = parse(losses)
+            return loss, {
+                key: value.detach().as_subclass(CountedReads)
+                for key, value in log.items()
+            }
+
+        runner.model.parse_losses = counted
+        CountedReads.reads = 0
+        runner.train()
+        reads.append(CountedReads.reads)
+        scalars = runner.message_hub.log_scalars
+        buffers.append({
+            key: scalars[f'train/{key}'].data
+            for key in ('loss', 'kl', 'grad_norm')
+        })
+    for key, (numbers, _) in buffers[0].items():
+        assert len(numbers) == 12
+        assert numbers.tolist() == buffers[1][key][0].tolist()
+    # Twelve iterations of eight values; four readings.
+    assert reads[0] >= 12 * 8 and reads[1] == 4
+
+
 def test_teacher_temperature_of_each_epoch(tmp_path):
     temps = Recorder(lambda runner: runner.model.loss_module.teacher_temp)
     build_runner(
@@ -231,6 +281,7 @@ def test_monitor_warns_of_collapse_and_empty_masks(tmp_path, caplog):
     (lambda: FreezeLastLayerHook(-1), 'num_epochs'),
     (lambda: PerParameterClipHook(0.), 'max_norm'),
     (lambda: PretrainMonitorHook(0), 'interval'),
+    (lambda: LateRuntimeInfoHook(0), 'interval'),
 ])
 def test_bad_arguments(build, word):
     with pytest.raises(ValueError, match=word):

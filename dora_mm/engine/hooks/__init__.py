@@ -1,4 +1,5 @@
 from .freeze_last_layer_hook import FreezeLastLayerHook
+from .late_runtime_info_hook import LateRuntimeInfoHook
 from .per_parameter_clip_hook import PerParameterClipHook
 from .pretrain_monitor_hook import PretrainMonitorHook
 from .replaced_clip_hook import ReplacedClipHook
@@ -7,6 +8,7 @@ from .teacher_ema_hook import TeacherEMAHook
 from .teacher_temp_hook import TeacherTempHook
 
 __all__ = [
-    'FreezeLastLayerHook', 'PerParameterClipHook', 'PretrainMonitorHook',
-    'ReplacedClipHook', 'StepSeedHook', 'TeacherEMAHook', 'TeacherTempHook'
+    'FreezeLastLayerHook', 'LateRuntimeInfoHook', 'PerParameterClipHook',
+    'PretrainMonitorHook', 'ReplacedClipHook', 'StepSeedHook',
+    'TeacherEMAHook', 'TeacherTempHook'
 ]

@@ -24,7 +24,9 @@ class PerParameterClipHook(Hook):
         ValueError: If ``max_norm`` is not positive.
     """
 
-    priority = 'HIGH'  # before FreezeLastLayerHook: grad_norm covers it
+    # Before FreezeLastLayerHook, so that grad_norm covers its parameters, and
+    # before what logs the outputs of an iteration.
+    priority = 'HIGHEST'
 
     def __init__(self, max_norm: float = 3.) -> None:
         if max_norm <= 0:
@@ -59,19 +61,17 @@ class PerParameterClipHook(Hook):
         # A fused optimiser unscales in its kernel: gradients are still scaled.
         scale = getattr(optimizer, 'grad_scale', None)
         scale = 1. if scale is None else scale
-        norms = torch._foreach_norm(grads)
-        factors = [(self.max_norm * scale / (norm + 1e-6)).clamp(max=1.)
-                   for norm in norms]
-        torch._foreach_mul_(grads, factors)
-        return torch.stack(norms).norm() / scale
+        norms = torch.stack(torch._foreach_norm(grads))
+        factors = (self.max_norm * scale / (norms + 1e-6)).clamp(max=1.)
+        torch._foreach_mul_(grads, factors.unbind())
+        return norms.norm() / scale
 
     def after_train_iter(self,
                          runner,
                          batch_idx,
                          data_batch=None,
                          outputs=None) -> None:
-        """Log the norm of the last step."""
+        """Put the norm of the last step beside the losses."""
         if self._grad_norm is not None:
-            runner.message_hub.update_scalar('train/grad_norm',
-                                             self._grad_norm)
+            outputs['grad_norm'] = self._grad_norm
             self._grad_norm = None
