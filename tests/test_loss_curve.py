@@ -10,7 +10,7 @@ from tiny import build_runner, model_cfg
 
 from dora_mm.utils.configs import config_path
 
-# Losses of commit 1a72b89: three forwards, then a loss over all logits. Made
+# Losses of commit 03dd26d: three forwards, then a loss over all logits. Made
 # by running this file there.
 CURVES = Path(__file__).parent / 'data' / 'loss_curves.json'
 RELEASED = Config.fromfile(config_path('dora/vit-s16_wt_released.py'))
