@@ -30,7 +30,7 @@ def list_configs() -> List[str]:
     root = config_root()
     names = (path.relative_to(root) for path in root.rglob('*.py'))
     return sorted(name.as_posix() for name in names
-                  if name.parts[0] != '_base_')
+                  if '_base_' not in name.parts)
 
 
 def config_path(name: str) -> str:

@@ -113,3 +113,50 @@ def test_dino_interpolation_needs_a_square_grid():
 def _eval(module):
     module.eval()
     return module
+
+
+def test_norm_each_output_is_the_final_norm_of_every_raw_output():
+    torch.manual_seed(0)
+    kwargs = dict(img_size=32, patch_size=8, out_indices=[0, 1, 2])
+    normed = DoRAViT(ARCH, norm_each_output=True, out_type='raw', **kwargs)
+    for param in normed.parameters():
+        torch.nn.init.normal_(param, std=0.2)
+    plain = DoRAViT(ARCH, final_norm=False, out_type='raw', **kwargs)
+    plain.load_state_dict(normed.state_dict(), strict=False)
+    images = torch.randn(2, 3, 32, 32)
+    levels = plain.eval()(images)
+    assert len(levels) == 3
+    for found, raw in zip(normed.eval()(images), levels):
+        centred = raw - raw.mean(-1, keepdim=True)
+        scaled = centred / (centred.pow(2).mean(-1, keepdim=True) +
+                            1e-6).sqrt()
+        torch.testing.assert_close(
+            found, scaled * normed.ln1.weight + normed.ln1.bias)
+    with pytest.raises(ValueError, match='norm_each_output'):
+        DoRAViT(ARCH, final_norm=False, norm_each_output=True)
+
+
+def test_position_embeddings_are_resized_to_a_grid_that_is_not_square():
+    """A plane, linear in row and column, stays one away from the border."""
+    model = DoRAViT(ARCH, img_size=(64, 96), patch_size=8)
+    state = DoRAViT(ARCH, img_size=32, patch_size=8).state_dict()
+    rows, columns = torch.meshgrid(
+        torch.arange(4.), torch.arange(4.), indexing='ij')
+    state['pos_embed'][0, 1:, 0] = (2 * rows + 7 * columns).flatten()
+    model.load_state_dict(state, strict=True)
+    grid = model.pos_embed[0, 1:, 0].unflatten(0, (8, 12)).detach()
+    # Pixel centres: row r of 8 lies at (r + 0.5) / 2 - 0.5 of 4.
+    expected = 2 * ((torch.arange(8.) + 0.5) / 2 - 0.5)[:, None] + 7 * (
+        (torch.arange(12.) + 0.5) / 3 - 0.5)
+    # The bicubic kernel with -0.75 is not exact on planes, its error is small.
+    inner = (slice(3, 5), slice(4, 8))
+    torch.testing.assert_close(grid[inner], expected[inner], rtol=0, atol=0.4)
+
+
+def test_embeddings_of_another_grid_that_is_not_square_are_refused():
+    state = DoRAViT(ARCH, img_size=(16, 48), patch_size=8).state_dict()
+    with pytest.raises(ValueError, match=r'12 patch positions.*4 x 4'):
+        DoRAViT(ARCH, img_size=32, patch_size=8).load_state_dict(state)
+    same = DoRAViT(ARCH, img_size=(16, 48), patch_size=8)
+    same.load_state_dict(state, strict=True)
+    assert torch.equal(same.pos_embed, state['pos_embed'])

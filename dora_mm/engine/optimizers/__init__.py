@@ -1,3 +1,4 @@
 from .decay_groups_constructor import DecayGroupsConstructor
+from .layer_decay_constructor import LayerDecayConstructor
 
-__all__ = ['DecayGroupsConstructor']
+__all__ = ['DecayGroupsConstructor', 'LayerDecayConstructor']

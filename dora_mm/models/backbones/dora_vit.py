@@ -1,5 +1,6 @@
 # Letters: B clips or images, T frames, V views, K objects, M images of a view,
 # H heads, N patches, D channels.
+import math
 from typing import Callable, Optional, Tuple
 
 import torch
@@ -24,30 +25,46 @@ class DoRAViT(VisionTransformer):
     key for key, so a trained backbone loads strictly into the stock class.
 
     Differences from the stock class: ``forward_track`` and
-    ``forward_masked``; ``pos_interp``; layers that keep less for the backward
-    pass (:class:`LeanEncoderLayer`), the last of which computes nothing but
-    [CLS] where that is the output; initialisation as in DINO (truncated
-    normal, std 0.02, for every linear layer, position embedding and [CLS]);
-    ``train()`` and ``eval()`` return self; frozen stages stay in eval mode.
+    ``forward_masked``; ``pos_interp``; ``norm_each_output``; layers that keep
+    less for the backward pass (:class:`LeanEncoderLayer`), the last of which
+    computes nothing but [CLS] where that is the output; initialisation as in
+    DINO (truncated normal, std 0.02, for every linear layer, position
+    embedding and [CLS]); ``train()`` and ``eval()`` return self; frozen stages
+    stay in eval mode; a checkpoint whose position embeddings are no square
+    grid is refused, not distorted.
 
     Args:
         arch (str | dict): See :class:`mmpretrain.models.VisionTransformer`.
             ViT-Ti/S/B are 'deit-tiny', 'deit-small', 'deit-base'.
         pos_interp (str): How position embeddings are resized to another
             input size: 'dino' (scale factor with +0.1, the authors' code) or
-            'size' (mmpretrain). Defaults to 'size'.
+            'size' (mmpretrain). Defaults to 'size'. This is about the size of
+            an input that is not ``img_size``; embeddings that are loaded into
+            a model of another ``img_size`` are resized as with 'size', once.
+        norm_each_output (bool): Apply the final norm to every output, not to
+            the last layer's only, as DINO's ``get_intermediate_layers`` and
+            iBOT's ``out_with_norm`` do. Defaults to False.
         **kwargs: Arguments of :class:`mmpretrain.models.VisionTransformer`.
 
     Raises:
-        ValueError: If ``pos_interp`` is unknown.
+        ValueError: If ``pos_interp`` is unknown, or ``norm_each_output`` is
+            asked of a model without final norm.
     """
 
-    def __init__(self, arch='deit-small', pos_interp='size', **kwargs) -> None:
+    def __init__(self,
+                 arch='deit-small',
+                 pos_interp='size',
+                 norm_each_output=False,
+                 **kwargs) -> None:
         super().__init__(arch=arch, **kwargs)
         self.pos_interp = check_choice('pos_interp', pos_interp,
                                        ('dino', 'size'))
         for layer in self.layers:
             LeanEncoderLayer.adopt(layer)
+        if norm_each_output and not self.final_norm:
+            raise ValueError('norm_each_output=True needs final_norm=True: it '
+                             'applies the final norm to every output.')
+        self.norm_each_output = norm_each_output
 
     def init_weights(self) -> None:
         """Initialise as DINO does, unless ``init_cfg`` loads a checkpoint."""
@@ -167,6 +184,30 @@ class DoRAViT(VisionTransformer):
             key=key[..., 1:, :].transpose(2, 3).flatten(3),
             cls_attn=self._cls_attention(query[:, 0], key[:, 0]))
 
+    def _prepare_pos_embed(self, state_dict, prefix, *args, **kwargs) -> None:
+        """Resize what is loaded to the grid of this model.
+
+        The stock class takes every grid for a square one.
+
+        Raises:
+            ValueError: If the embeddings are neither of this model's grid nor
+                a square one, whose sides could be known.
+        """
+        loaded = state_dict.get(prefix + 'pos_embed')
+        if loaded is not None and loaded.shape != self.pos_embed.shape:
+            patches = loaded.shape[1] - self.num_extra_tokens
+            # The stock class itself drops a [CLS] that this model lacks.
+            only_cls = not self.with_cls_token and (
+                loaded.shape[1] == self.pos_embed.shape[1] + 1)
+            if not only_cls and math.isqrt(patches)**2 != patches:
+                raise ValueError(
+                    f'{prefix}pos_embed holds {patches} patch positions, '
+                    'which is not a square grid, and this model has '
+                    f'{self.patch_resolution[0]} x {self.patch_resolution[1]}'
+                    ': build it with the img_size that the checkpoint was '
+                    'trained with.')
+        super()._prepare_pos_embed(state_dict, prefix, *args, **kwargs)
+
     def _embed(self, x: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
         """Images (B, 3, h, w) to tokens (B, extra + N, D) and the grid."""
         patches, patch_resolution = self.patch_embed(x)
@@ -199,10 +240,10 @@ class DoRAViT(VisionTransformer):
         for i, layer in enumerate(self.layers):
             is_last = i == self.num_layers - 1
             x = layer(x, is_last and self.out_type == 'cls_token', key_mask)
-            if is_last and self.final_norm:
-                x = self.ln1(x)
             if i in self.out_indices:
-                outs.append(self._format_output(x, patch_resolution))
+                normed = self.norm_each_output or is_last and self.final_norm
+                out = self.ln1(x) if normed else x
+                outs.append(self._format_output(out, patch_resolution))
         return tuple(outs)
 
     @staticmethod

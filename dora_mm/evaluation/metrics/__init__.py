@@ -1,0 +1,3 @@
+from .sweep_accuracy import SweepAccuracy
+
+__all__ = ['SweepAccuracy']

@@ -1,0 +1,107 @@
+"""The ADE20K recipes, by mmsegmentation's own tools/train.py."""
+import numpy as np
+import pytest
+import torch
+from hosts import (ARCH, SCHEDULE, assert_backbone_is_frozen,
+                   assert_layer_decay, train)
+from PIL import Image
+
+pytest.importorskip('mmseg')
+
+BASE = f"""
+_base_ = __import__('dora_mm').config_path('benchmarks/mmsegmentation/NAME')
+backbone = dict(
+    arch=dict(_delete_=True, **{ARCH}),
+    img_size=64,
+    init_cfg=dict(checkpoint='CHECKPOINT'))
+steps = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='Resize', scale=(64, 64), keep_ratio=False),
+    dict(type='PackSegInputs')
+]
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False,
+    dataset=dict(data_root='ade', pipeline=steps))
+val_dataloader = dict(
+    num_workers=0, persistent_workers=False,
+    dataset=dict(
+        data_root='ade', pipeline=[steps[0], steps[2], steps[1], steps[3]]))
+train_cfg = dict(max_iters=10, val_interval=10)
+{SCHEDULE}
+default_hooks['checkpoint'] = dict(interval=10)
+"""
+UPERNET = BASE.replace('NAME', 'upernet_vit-s16_ade20k-160k') + """
+model = dict(
+    backbone=backbone,
+    data_preprocessor=dict(size=(64, 64)),
+    neck=dict(in_channels=64),
+    decode_head=dict(in_channels=[64] * 4, channels=16),
+    auxiliary_head=dict(in_channels=64, channels=16),
+    test_cfg=dict(crop_size=(64, 64), stride=(43, 43)))
+optim_wrapper = dict(optimizer=dict(lr=1e-2))
+"""
+LINEAR = BASE.replace('NAME', 'linear_vit-s16_ade20k-160k') + """
+model = dict(
+    backbone=backbone,
+    data_preprocessor=dict(size=(64, 64)),
+    decode_head=dict(in_channels=[64] * 4, channels=256),
+    test_cfg=dict(crop_size=(64, 64), stride=(43, 43)))
+optim_wrapper = dict(optimizer=dict(lr=1e-2))
+"""
+
+
+@pytest.fixture
+def write_config(tmp_path, published, draw_squares):
+    """A config over ADE20K's folders: two images to train, one to test."""
+    for split, seeds in (('training', (0, 1)), ('validation', (2, ))):
+        images = tmp_path / 'ade' / 'images' / split
+        labels = tmp_path / 'ade' / 'annotations' / split
+        images.mkdir(parents=True)
+        labels.mkdir(parents=True)
+        for seed in seeds:
+            image, masks = draw_squares(seed, size=72)
+            classes = np.where(masks[0], 5, np.where(masks[1], 150, 1))
+            classes[:4] = 0  # unlabelled
+            image.save(images / f'ADE_{seed}.jpg')
+            Image.fromarray(classes.astype(np.uint8)).save(labels /
+                                                           f'ADE_{seed}.png')
+
+    def write(text):
+        path = tmp_path / 'config.py'
+        path.write_text(text.replace('CHECKPOINT', str(published)))
+        return path
+
+    return write
+
+
+def test_upernet_learns_with_layerwise_rates(write_config, tmp_path):
+    run = train('mmseg', write_config(UPERNET), tmp_path / 'run')
+    assert len(run.losses) == 10 and np.isfinite(run.losses).all()
+    assert run.losses[-1] < 0.8 * run.losses[0]
+    assert 0 <= run.logs[-1]['mIoU'] <= 100
+    assert_layer_decay(run, base_lr=1e-2, rate=0.9, weight_decay=0.05)
+
+
+def test_linear_keeps_the_backbone_and_resumes(write_config, published,
+                                               tmp_path):
+    config = write_config(LINEAR)
+    run = train('mmseg', config, tmp_path / 'run')
+    assert run.losses[-1] < 0.8 * run.losses[0]
+    assert_backbone_is_frozen(run, published)
+    # The 1x1 convolution on four levels is all that is trained.
+    groups = run.checkpoint['optimizer']['param_groups']
+    shapes = [
+        tuple(run.checkpoint['optimizer']['state'][i]['exp_avg'].shape)
+        for group in groups for i in group['params']
+    ]
+    assert shapes == [(150, 4 * 64, 1, 1), (150, )]
+
+    again = train('mmseg', config, tmp_path / 'run', '--resume',
+                  '--cfg-options', 'train_cfg.max_iters=11')
+    assert [log['step'] for log in again.logs if 'loss' in log] == [11]
+    assert again.losses[0] < run.losses[0]
+    assert_backbone_is_frozen(again, published)
+    name = 'decode_head.conv_seg.weight'
+    assert not torch.equal(again.checkpoint['state_dict'][name],
+                           run.checkpoint['state_dict'][name])
