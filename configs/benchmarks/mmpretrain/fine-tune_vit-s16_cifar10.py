@@ -1,0 +1,31 @@
+# CIFAR-10, enlarged to 224 pixels, fine-tuned end to end.
+# Recipe of iBOT (arXiv 2111.07832) for its smaller data sets.
+# Command: bash tools/benchmarks/mmpretrain/dist_train.sh \
+#     CONFIG CHECKPOINT 8 --amp
+# Hardware: 8 GPUs with 96 images each.
+# Expected: the DoRA paper gives no number. Not run by us.
+_base_ = '_base_/transfer.py'
+num_classes = 10
+
+data_preprocessor = dict(num_classes=num_classes, to_rgb=False)
+train_dataloader = dict(
+    batch_size=_base_.batch_size,
+    num_workers=8,
+    dataset=dict(
+        type='CIFAR10',
+        data_root='data/cifar10',
+        split='train',
+        pipeline=_base_.augmentations),
+    sampler=dict(type='RepeatAugSampler', shuffle=True))
+val_dataloader = dict(
+    batch_size=_base_.batch_size,
+    num_workers=8,
+    dataset=dict(
+        type='CIFAR10',
+        data_root='data/cifar10',
+        split='test',
+        pipeline=_base_.centre),
+    sampler=dict(type='DefaultSampler', shuffle=False))
+test_dataloader = val_dataloader
+
+model = dict(head=dict(num_classes=num_classes))
