@@ -9,6 +9,9 @@
 # that all checkouts with the same requirements share; a checkout's own, small
 # environment is a layer over it.
 #   DORA_MM_CACHE  where to keep them, default ~/.cache/dora_mm
+#   DORA_MM_DET    1 adds mmdetection and an mmcv with compiled ops. The latter
+#                  is compiled here (with CUDA where torch finds a GPU) and the
+#                  wheel kept: this needs a C++ compiler, and time once
 #   PYTHON         the interpreter to start from, default the first of python3,
 #                  python3.12, 3.11, 3.10 that is 3.10 to 3.12
 # pip's own settings hold: on a machine without a GPU,
@@ -49,8 +52,8 @@ find_python() {
 
 # What to install, one requirement a line: other edits of setup.cfg must not
 # cost a new download.
-requirements() {
-    "$1" - "$root/setup.cfg" <<'PY'
+requirements() {  # PYTHON EXTRA...
+    "$1" - "$root/setup.cfg" "${@:2}" <<'PY'
 import configparser
 import sys
 
@@ -58,9 +61,10 @@ config = configparser.ConfigParser()
 config.read(sys.argv[1])
 extras = config['options.extras_require']
 print('\n'.join([config['options']['install_requires'].strip()] +
-                [extras[name].strip() for name in ('onedl', 'seg', 'test')]))
+                [extras[name].strip() for name in sys.argv[2:]]))
 PY
 }
+base_extras=(onedl seg test)
 
 hash_stdin() {
     "$1" -c 'import hashlib, sys
@@ -90,7 +94,7 @@ build_deps() {  # PYTHON DIR
     say "installing the dependencies into $2 (minutes, once)"
     rm -rf "$2"
     make_venv "$1" "$2"
-    requirements "$1" >"$2/requirements.txt"
+    requirements "$1" "${base_extras[@]}" >"$2/requirements.txt"
     "$2/bin/python" -m pip install --progress-bar off \
         -r "$2/requirements.txt" -c "$constraints" >&2
     # OpenCV's default build needs libGL, which servers often lack.
@@ -103,44 +107,125 @@ build_deps() {  # PYTHON DIR
     touch "$2/.complete"
 }
 
-# A layer: sees the dependencies through a .pth file and holds only dora_mm.
-build_layer() {  # DEPS DIR REQUIREMENT...
-    local site
-    rm -rf "$2"
-    make_venv "$1/bin/python" "$2" --without-pip
-    site=$("$2/bin/python" -c \
-        'import sysconfig; print(sysconfig.get_path("purelib"))')
+site_of() {  # DIR
     "$1/bin/python" -c \
-        'import sysconfig; print(sysconfig.get_path("purelib"))' \
-        >"$site/dora_mm_deps.pth"
-    "$2/bin/python" -m pip install --quiet --no-deps --no-build-isolation \
-        --no-index "${@:3}" >&2
+        'import sysconfig; print(sysconfig.get_path("purelib"))'
+}
+
+# A layer sees what lies below through a .pth file and holds only its own.
+make_layer() {  # DIR BELOW...
+    local below
+    rm -rf "$1"
+    make_venv "${*: -1}/bin/python" "$1" --without-pip
+    for below in "${@:2}"; do
+        site_of "$below"
+    done >"$(site_of "$1")/dora_mm_deps.pth"
+}
+
+# What pip makes of mmcv's sources by itself has no ops: its build does not
+# see torch. The wheel with ops depends on all that is in the name printed.
+ops_wheel_name() {  # PYTHON
+    "$1" - <<'PY'
+import platform
+import sys
+from importlib.metadata import version
+
+import torch
+
+print(f'mmcv{version("onedl-mmcv")}-torch{torch.__version__}-cp'
+      f'{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}-'
+      f'{"cuda" if torch.cuda.is_available() else "cpu"}')
+PY
+}
+
+build_ops_wheel() {  # PYTHON DIR
+    local work
+    say "compiling the ops of mmcv into $2 (once, a quarter to half an hour)"
+    command -v "${CXX:-c++}" >/dev/null ||
+        die 'no C++ compiler; on Debian: apt install g++'
+    mkdir -p "$cache/wheels"
+    work=$(mktemp -d "$cache/wheels/.build.XXXXXX")
+    # Without ninja the files are compiled one after the other.
+    "$1" -m pip install --quiet --target "$work/ninja" -c "$constraints" \
+        ninja >&2
+    PATH=$work/ninja/bin:$PATH MAX_JOBS=${MAX_JOBS:-$(nproc)} \
+        CXXFLAGS=${CXXFLAGS:--O2 -DNDEBUG} \
+        "$1" -m pip wheel --no-deps --no-build-isolation --no-cache-dir \
+        --no-binary onedl-mmcv -c "$constraints" -w "$work/wheel" -v \
+        onedl-mmcv >"$2.log" 2>&1 || {
+        tail -n 40 "$2.log" >&2
+        die "mmcv does not compile, see $2.log"
+    }
+    rm -rf "$2"
+    mv "$work/wheel" "$2"
+    rm -rf "$work"
+}
+
+# mmdetection and the mmcv that it needs, over the dependencies.
+build_det() {  # DEPS DIR
+    local wheels
+    wheels=$cache/wheels/$(ops_wheel_name "$1/bin/python")
+    [[ -n $(compgen -G "$wheels/*.whl") ]] ||
+        build_ops_wheel "$1/bin/python" "$wheels"
+    say "installing mmdetection into $2"
+    make_layer "$2" "$1"
+    requirements "$1/bin/python" det >"$2/requirements.txt"
+    "$2/bin/python" -m pip install --quiet --no-deps --force-reinstall \
+        "$wheels"/*.whl >&2
+    "$2/bin/python" -m pip install --progress-bar off \
+        -r "$2/requirements.txt" -c "$constraints" >&2
+    "$2/bin/python" -c 'import mmcv.ops' ||
+        die "the compiled mmcv in $wheels does not load; remove it"
     touch "$2/.complete"
 }
 
+# Holds only dora_mm.
+build_layer() {  # DIR BELOW... -- REQUIREMENT...
+    local dir=$1 below=()
+    shift
+    while [[ $1 != -- ]]; do
+        below+=("$1")
+        shift
+    done
+    make_layer "$dir" "${below[@]}"
+    "$dir/bin/python" -m pip install --quiet --no-deps --no-build-isolation \
+        --no-index "${@:2}" >&2
+    touch "$dir/.complete"
+}
+
 main() {
-    local python deps layer
+    local python deps det layer below
     python=$(find_python)
     deps=$cache/deps-$({
-        requirements "$python"
+        requirements "$python" "${base_extras[@]}"
         grep -v '^#' "$constraints"
         "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
     } | hash_stdin "$python")
     lock "$deps.lock"
     [[ -e $deps/.complete ]] || build_deps "$python" "$deps"
+    below=("$deps")
+    if [[ ${DORA_MM_DET:-0} == 1 ]]; then
+        det=$cache/det-$({
+            echo "$deps"
+            requirements "$python" det
+        } | hash_stdin "$python")
+        lock "$det.lock"
+        [[ -e $det/.complete ]] || build_det "$deps" "$det"
+        below=("$det" "$deps")
+    fi
     if [[ ${1:-} == --wheel ]]; then
         layer=$3
-        build_layer "$deps" "$layer" "$2"
+        build_layer "$layer" "${below[@]}" -- "$2"
     else
         layer=$cache/venv-$({
-            echo "$deps $root"
+            echo "${below[*]} $root"
             cat "$root"/{setup.cfg,setup.py,pyproject.toml}
         } | hash_stdin "$python")
         # The links in .mim are part of an editable install, but lie in the
         # checkout, where git clean may have removed them.
         if [[ ! -e $layer/.complete || ! -e $root/dora_mm/.mim ]]; then
             say "installing the checkout into $layer"
-            build_layer "$deps" "$layer" -e "$root"
+            build_layer "$layer" "${below[@]}" -- -e "$root"
         fi
     fi
     echo "$layer/bin/python"
