@@ -1,0 +1,147 @@
+"""What the launchers of the hosts run, with the last program replaced."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import dora_mm
+from dora_mm.utils.checkpoint import convert, publish
+from dora_mm.utils.configs import config_path
+
+TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
+NAME = 'benchmarks/mmsegmentation/linear_vit-s16_ade20k-160k'
+# Questions go to the real interpreter, a training run is only written down.
+STUB = f"""#!/usr/bin/env bash
+case "$*" in
+    *train.py*|*"mim train"*) printf '%s\\n' "$(basename "$0")" "$@" ;;
+    *) exec {sys.executable} "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Run a launcher: the words of the command that it ended in."""
+    for name in ('python', 'srun'):
+        (tmp_path / name).write_text(STUB)
+        (tmp_path / name).chmod(0o755)
+    env = dict(
+        os.environ,
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        PYTHONPATH=str(Path(dora_mm.__file__).parents[1]),
+        BACKBONES=str(tmp_path / 'backbones'))
+
+    def run(script, *args, status=0, **more):
+        done = subprocess.run(['bash', TOOLS / script, *map(str, args)],
+                              capture_output=True,
+                              text=True,
+                              cwd=tmp_path,
+                              env=dict(env, **more))
+        assert done.returncode == status, done.stderr
+        return done.stdout.splitlines() if status == 0 else done.stderr
+
+    return run
+
+
+def test_one_process_from_the_authors_file(launch, make_authors, save,
+                                           tmp_path):
+    """Published once, whatever it was, and given to the host's train.py."""
+    pytest.importorskip('mmseg')
+    source = save(make_authors())
+    command = launch('mmsegmentation/dist_train.sh', NAME, source, 1,
+                     '--work-dir', 'x')
+    assert command[:1] == ['python']
+    assert command[1].endswith('mmseg/.mim/tools/train.py')
+    assert command[2] == config_path(NAME)
+    key, path = command[4].split('=')
+    assert command[3] == '--cfg-options' and command[5:] == ['--work-dir', 'x']
+    assert key == 'model.backbone.init_cfg.checkpoint'
+    data = torch.load(path, weights_only=True)
+    assert data['meta']['backbone_of'] == 'teacher'
+    assert launch('mmsegmentation/dist_train.sh', NAME, source,
+                  1)[4] == (f'{key}={path}')
+    # A published file is taken as it is.
+    assert launch('mmsegmentation/dist_train.sh', NAME, path,
+                  1)[4] == f'{key}={path}'
+    assert os.listdir(tmp_path / 'backbones') == [Path(path).name]
+
+
+def test_runner_checkpoint_on_many_gpus_and_machines(launch, make_authors,
+                                                     save, tmp_path):
+    convert(save(make_authors()), tmp_path / 'iter_7.pth', 'dora_mm')
+    command = launch('mmpretrain/dist_train.sh', __file__,
+                     tmp_path / 'iter_7.pth', 4)
+    start = command[1:6]
+    assert start == [
+        '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '4'
+    ]
+    assert command[6].endswith('mmpretrain/.mim/tools/train.py')
+    assert command[7:10] == [__file__, '--launcher', 'pytorch']
+    assert '/iter_7-' in command[11]
+    command = launch(
+        'mmpretrain/dist_train.sh',
+        __file__,
+        'random',
+        1,
+        NNODES='2',
+        NODE_RANK='1',
+        MASTER_ADDR='a',
+        PORT='7')
+    assert command[3:11] == [
+        '--nnodes', '2', '--node_rank', '1', '--master_addr', 'a',
+        '--master_port', '7'
+    ]
+    assert command[-1] == 'model.backbone.init_cfg=None'
+
+
+def test_slurm(launch):
+    command = launch(
+        'mmpretrain/slurm_train.sh',
+        __file__,
+        'random',
+        16,
+        PARTITION='p',
+        SRUN_ARGS='--qos high')
+    assert command[:1] == ['srun'] and '--qos' in command
+    options = dict(zip(command[1::2], command[2::2]))
+    assert options['--partition'] == 'p' and options['--ntasks'] == '16'
+    assert options['--ntasks-per-node'] == '8'
+    assert command[command.index('--launcher') + 1] == 'slurm'
+    error = launch(
+        'mmpretrain/slurm_train.sh', __file__, 'random', 1, status=1)
+    assert 'set PARTITION' in error
+
+
+@pytest.mark.parametrize('host, package',
+                         [('mmsegmentation', {'mmsegmentation'}),
+                          ('mmdetection', {'mmdet', 'mmdetection'})])
+def test_mim(launch, host, package):
+    command = launch(f'{host}/mim_dist_train.sh', __file__, 'random', 2)
+    assert command[1:4] == ['-m', 'mim', 'train']
+    assert command[4] in package and command[5] == __file__
+    assert command[command.index('--launcher') + 1] == 'pytorch'
+    assert command[-2:] == ['--cfg-options', 'model.backbone.init_cfg=None']
+
+
+def test_mistakes_are_told(launch, tmp_path, make_authors, save):
+    script = 'mmpretrain/dist_train.sh'
+    assert 'GPUS is a number' in launch(script, NAME, 'x.pth', status=2)
+    assert 'not a config' in launch(script, 'no/such', 'random', 1, status=2)
+    error = launch(script, NAME, 'no.pth', 1, status=1)
+    assert 'no.pth is not a file' in error
+    broken = make_authors()
+    del broken['teacher']['backbone.norm.weight']
+    error = launch(script, NAME, save(broken), 1, status=1)
+    assert 'norm.weight' in error
+    assert not list((tmp_path / 'backbones').glob('*'))
+
+
+def test_published_file_is_not_published_again(make_authors, save, tmp_path,
+                                               run_tool):
+    path = publish(save(make_authors()), tmp_path / 'vit.pth').path
+    done = run_tool('benchmarks/prepare_backbone.py', path, tmp_path / 'other')
+    assert done.stdout.splitlines()[-1] == str(path)
+    assert not (tmp_path / 'other').exists()

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# bash tools/benchmarks/mmpretrain/dist_train.sh CONFIG CHECKPOINT GPUS [options]
+# All about it is in launch.sh.
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../launch.sh" mmpretrain dist "$@"

@@ -1,0 +1,53 @@
+"""Give a backbone that a host package can load: print the path of the file.
+
+A published file is used as it is. A runner checkpoint, a file of the authors'
+code or any other that tools/publish_backbone.py takes is published into DIR.
+"""
+import argparse
+from pathlib import Path
+
+import torch
+
+from dora_mm.utils.checkpoint import publish, sniff
+from dora_mm.utils.checkpoint_io import sha256_of
+
+
+def is_published(path):
+    """Whether a host can load it safely: tensors and plain data only."""
+    try:
+        data = torch.load(path, map_location='cpu', weights_only=True)
+        return sniff(data) == 'mmpretrain' and 'arch' in data['meta']
+    except Exception:  # whatever it is, publishing judges it
+        return False
+
+
+def parse_args(args=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('dir', type=Path)
+    return parser.parse_args(args)
+
+
+def main(args=None):
+    args = parse_args(args)
+    if args.checkpoint.is_file() and is_published(args.checkpoint):
+        print(args.checkpoint.resolve())
+        return
+    try:
+        if not args.checkpoint.is_file():
+            raise ValueError(f'checkpoint {args.checkpoint} is not a file')
+        # One file for each source, however often it is asked for.
+        name = f'{args.checkpoint.stem}-{sha256_of(args.checkpoint)[:8]}'
+        known = sorted(args.dir.glob(f'{name}_*.pth'))
+        if not known:
+            args.dir.mkdir(parents=True, exist_ok=True)
+            known = [publish(args.checkpoint, args.dir / f'{name}.pth').path]
+    except ValueError as error:
+        raise SystemExit(f'error: {error}')
+    print(known[-1].resolve())
+
+
+if __name__ == '__main__':
+    main()
