@@ -1,4 +1,4 @@
-"""Convert checkpoints between dora_mm, the authors' code and timm."""
+"""Convert checkpoints between dora_mm, the authors' code and other hosts."""
 import argparse
 
 from dora_mm.utils.checkpoint import TARGETS, convert
@@ -7,18 +7,21 @@ from dora_mm.utils.checkpoint import TARGETS, convert
 def parse_args():
     parser = argparse.ArgumentParser(
         description='Convert a checkpoint between the layouts of dora_mm, of '
-        "the DINO and DoRA authors' code and of timm. The layout of SRC is "
+        "the DINO and DoRA authors' code, of timm, mmseg's ViT and Hugging "
+        "Face's (hf, a folder). The layout of SRC is "
         'found out. Student, teacher, heads and centre are kept, the '
         'optimiser is not. Every key is printed; missing or unknown keys are '
         'an error. The last line printed is the path of the file.')
-    parser.add_argument('source', metavar='SRC', help='checkpoint to read')
+    parser.add_argument(
+        'source', metavar='SRC', help='checkpoint (hf: folder) to read')
     parser.add_argument('target', metavar='DST', help='file to write')
     parser.add_argument(
         '--to', choices=TARGETS, required=True, help='layout to write')
     parser.add_argument(
         '--key',
         choices=('teacher', 'student'),
-        help='keep this network only (default: both; teacher for timm)')
+        help='keep this network only (default: both; the teacher where '
+        'only a backbone is written)')
     parser.add_argument(
         '--num-heads',
         type=int,

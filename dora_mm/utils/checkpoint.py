@@ -1,5 +1,6 @@
 """Converting checkpoints between layouts, and publishing backbones."""
 import datetime
+import shutil
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..version import __version__
+from .checkpoint_hf import WEIGHTS, hf_names, read_hf, write_hf
 from .checkpoint_io import atomic_save, load_trusted, sha256_of
 from .checkpoint_keys import LAYOUTS, NETWORKS, sniff
 from .checkpoint_tensors import read_tensors, write_tensors
@@ -14,7 +16,8 @@ from .checkpoint_verify import verify_backbone, vit_arch
 
 __all__ = ['ConversionReport', 'convert', 'load_trusted', 'publish', 'sniff']
 
-TARGETS = ('dora_mm', 'dino', 'timm')
+BACKBONE_ONLY = ('timm', 'mmseg', 'hf')
+TARGETS = ('dora_mm', 'dino') + BACKBONE_ONLY
 
 
 @dataclass
@@ -54,7 +57,7 @@ class ConversionReport:
 
 
 def convert(source, target, to, key=None, trust=False, num_heads=None):
-    """Convert a checkpoint between our layout, the authors' and timm's.
+    """Convert a checkpoint between our layout, the authors' and other hosts'.
 
     Student, teacher, both heads and the centre are kept; optimiser, schedules
     and logs are not, so a run continues from the result by ``load_from``, not
@@ -62,15 +65,19 @@ def convert(source, target, to, key=None, trust=False, num_heads=None):
     read back, compared bit by bit and forwarded before it is put in place.
 
     Args:
-        source (str | Path): A file of any layout that :func:`sniff` knows.
-        target (str | Path): The file to write.
+        source (str | Path): A file of any layout that :func:`sniff` knows, or
+            a folder that Hugging Face's ``save_pretrained`` wrote.
+        target (str | Path): The file to write, for 'hf' a new folder.
         to (str): 'dora_mm', a runner layout for ``load_from``; 'dino', the
-            training file of DINO's and DoRA's code; or 'timm', a plain
-            backbone.
+            training file of DINO's and DoRA's code; or a plain backbone:
+            'timm'; 'mmseg', for its ``VisionTransformer`` with
+            ``patch_bias=True`` (else it drops the bias and says nothing),
+            ``final_norm=True`` and the norms' ``eps=1e-6``; 'hf', for
+            ``ViTModel`` of transformers 4 and 5.
         key (str, optional): 'teacher' or 'student': the one network to keep.
-            Defaults to both; to the teacher for 'timm'. A source with one
-            nameless network becomes both, so that training starts as the
-            method does, with teacher = student.
+            Defaults to both; to the teacher for a plain backbone. A source
+            with one nameless network becomes both, so that training starts as
+            the method does, with teacher = student.
         trust (bool): See :func:`load_trusted`. Defaults to False.
         num_heads (int, optional): Needed for the check where a head does not
             have 64 channels.
@@ -85,23 +92,25 @@ def convert(source, target, to, key=None, trust=False, num_heads=None):
     """
     if to not in TARGETS:
         raise ValueError(f'to must be one of {TARGETS}, but got {to!r}')
-    checkpoint = load_trusted(source, trust)
-    content = read_tensors(checkpoint)
+    checkpoint, content = _read(source, trust)
     content.check(source)
     groups = _select(content, to, key)
-    output, rows = write_tensors(groups, to)
-    if to != 'timm':
-        output['meta'] = _meta(source, checkpoint, content)
-    if to == 'dino':
-        output['epoch'] = content.facts.get('epoch', 0)
-    error = 0.
+    if to == 'hf':
+        path, rows, error = _convert_to_hf(groups, target, num_heads)
+    else:
+        output, rows = write_tensors(groups, to)
+        if to != 'timm':
+            output['meta'] = _meta(source, checkpoint, content)
+        if to == 'dino':
+            output['epoch'] = content.facts.get('epoch', 0)
+        error = 0.
 
-    def verify(path):
-        nonlocal error
-        _compare_bits(read_tensors(load_trusted(path), to).groups, groups)
-        error = _verify_backbones(groups, num_heads)
+        def verify(path):
+            nonlocal error
+            _compare_bits(read_tensors(load_trusted(path), to).groups, groups)
+            error = _verify_backbones(groups, num_heads)
 
-    path = atomic_save(output, target, verify)
+        path = atomic_save(output, target, verify)
     kept = {entry.source for g in groups.values() for entry in g.values()}
     dropped = content.dropped + [
         entry.source for group in content.groups.values()
@@ -136,8 +145,7 @@ def publish(source, target, key='teacher', trust=False, num_heads=None):
         ValueError: If the file is unsafe, unknown, lacks the network or parts
             of its backbone, or the check fails. Nothing is written then.
     """
-    checkpoint = load_trusted(source, trust)
-    content = read_tensors(checkpoint)
+    checkpoint, content = _read(source, trust)
     group = f'{_network(content, key)}.backbone'
     content.check(source, [group])
     tensors = _tensors(content.groups[group])
@@ -173,6 +181,31 @@ def publish(source, target, key='teacher', trust=False, num_heads=None):
                             error)
 
 
+def _read(source, trust):
+    """A file, or a folder of Hugging Face's, and its tensors."""
+    if Path(source).is_dir():
+        checkpoint = read_hf(source)
+        return checkpoint, read_tensors(checkpoint, 'hf')
+    checkpoint = load_trusted(source, trust)
+    return checkpoint, read_tensors(checkpoint)
+
+
+def _convert_to_hf(groups, target, num_heads):
+    """Write a folder; its path, rows of the report and error."""
+    entries = groups['any.backbone']
+    tensors = _tensors(entries)
+    error = _verify_backbones(groups, num_heads)
+    path = write_hf(tensors, vit_arch(tensors, num_heads), target)
+    try:
+        _compare_bits(read_tensors(read_hf(path), 'hf').groups, groups)
+    except ValueError:
+        shutil.rmtree(path)
+        raise
+    rows = [(entry.source, ', '.join(hf_names(name)),
+             tuple(entry.tensor.shape)) for name, entry in entries.items()]
+    return path, rows, error
+
+
 def _network(content, key):
     """The network of a file that ``key`` means."""
     if key not in NETWORKS:
@@ -188,7 +221,7 @@ def _network(content, key):
 def _select(content, to, key):
     """The groups that go into the target, renamed for its layout."""
     groups = content.groups
-    if to == 'timm':
+    if to in BACKBONE_ONLY:
         if key is None:
             has_teacher = 'student.backbone' not in groups or (
                 'teacher.backbone' in groups)
@@ -218,9 +251,11 @@ def _tensors(entries):
 def _meta(source, checkpoint, content):
     """Provenance as str and int only."""
     before = checkpoint.get('meta')
+    source = Path(source)
     meta = dict(
-        source=Path(source).name,
-        source_sha256=sha256_of(source),
+        source=source.name,
+        source_sha256=sha256_of(source /
+                                WEIGHTS if source.is_dir() else source),
         source_layout=content.layout,
         dora_mm_version=__version__,
         **content.facts)

@@ -9,16 +9,20 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-AUTHORS, OURS = 0, 1
+AUTHORS, OURS, MMSEG = 0, 1, 2
 NETWORKS = ('student', 'teacher')
 
 _VIT_TOP = (('cls_token', 'cls_token'), ('pos_embed', 'pos_embed'),
             ('patch_embed.proj.weight', 'patch_embed.projection.weight'),
             ('patch_embed.proj.bias', 'patch_embed.projection.bias'),
             ('norm.weight', 'ln1.weight'), ('norm.bias', 'ln1.bias'))
-_VIT_BLOCK = (('norm1', 'ln1'), ('attn.qkv', 'attn.qkv'),
-              ('attn.proj', 'attn.proj'), ('norm2', 'ln2'),
-              ('mlp.fc1', 'ffn.layers.0.0'), ('mlp.fc2', 'ffn.layers.1'))
+# mmseg's with what separates them from 'weight' and 'bias'.
+_VIT_BLOCK = (('norm1', 'ln1', 'ln1.'), ('attn.qkv', 'attn.qkv',
+                                         'attn.attn.in_proj_'),
+              ('attn.proj', 'attn.proj', 'attn.attn.out_proj.'),
+              ('norm2', 'ln2', 'ln2.'), ('mlp.fc1', 'ffn.layers.0.0',
+                                         'ffn.layers.0.0.'),
+              ('mlp.fc2', 'ffn.layers.1', 'ffn.layers.1.'))
 WEIGHT_NORM = (('last_layer.weight_g',
                 'last_layer.parametrizations.weight.original0'),
                ('last_layer.weight_v',
@@ -60,6 +64,13 @@ LAYOUTS = {
     'timm': {
         'any.backbone': Place('', '', AUTHORS),
     },
+    # What read_hf and write_hf exchange; the folder has names of its own.
+    'hf': {
+        'any.backbone': Place('', '', AUTHORS),
+    },
+    'mmseg': {
+        'any.backbone': Place('state_dict', '', MMSEG),
+    },
     'mmpretrain': {
         'any.backbone': Place('', 'backbone.', OURS),
     },
@@ -75,8 +86,9 @@ def sniff(checkpoint):
     Returns:
         str: 'dino' (the authors' training file), 'dora_mm' (a runner
         checkpoint of ours), 'dino_state' (a bare ``backbone.* head.*`` state
-        dict), 'timm' (a bare backbone, also DINO's 'backbone' downloads) or
-        'mmpretrain' (``backbone.*`` with mmpretrain's names, e.g. published).
+        dict), 'timm' (a bare backbone, also DINO's 'backbone' downloads),
+        'mmseg' (a bare backbone with mmseg's names) or 'mmpretrain'
+        (``backbone.*`` with mmpretrain's names, e.g. published).
 
     Raises:
         ValueError: If it is none of them; names the first keys found.
@@ -91,13 +103,15 @@ def sniff(checkpoint):
                                        'loss_module.')),
                           ('mmpretrain', ('backbone.layers.', )),
                           ('dino_state',
-                           ('backbone.blocks.', )), ('timm', ('blocks.', ))):
+                           ('backbone.blocks.', )), ('timm', ('blocks.', )),
+                          ('mmseg', ('layers.0.attn.attn.', ))):
         if any(name.startswith(start) for name in names):
             return layout
     raise ValueError(
         'the layout of the checkpoint is not known; its first keys are '
         f'{names[:5]}. Known: files of DINO or DoRA (student/teacher), '
-        'runner checkpoints of dora_mm, mmpretrain and timm ViT backbones')
+        'runner checkpoints of dora_mm, ViT backbones of mmpretrain, mmseg '
+        'and timm, and folders of Hugging Face')
 
 
 def without_module(name):
@@ -122,7 +136,8 @@ def name_table(group, names):
             many blocks a backbone has.
 
     Returns:
-        tuple[tuple[str, str]]: (authors' name, ours) of every tensor.
+        tuple[tuple[str, ...]]: Authors' name, ours and, of a backbone,
+        mmseg's of every tensor.
     """
     if group == 'loss':
         return (('center', 'center'), )
@@ -131,7 +146,7 @@ def name_table(group, names):
     blocks = (re.match(_BLOCK_NAME, name) for name in names)
     depth = max((int(block[1]) + 1 for block in blocks if block), default=0)
     depth = min(depth, len(names))  # a wild index makes no endless table
-    return _VIT_TOP + tuple(
-        (f'blocks.{i}.{a}.{kind}', f'layers.{i}.{b}.{kind}')
-        for i in range(depth) for a, b in _VIT_BLOCK
-        for kind in ('weight', 'bias'))
+    return tuple((a, b, b) for a, b in _VIT_TOP) + tuple(
+        (f'blocks.{i}.{a}.{kind}', f'layers.{i}.{b}.{kind}',
+         f'layers.{i}.{c}{kind}') for i in range(depth)
+        for a, b, c in _VIT_BLOCK for kind in ('weight', 'bias'))

@@ -1,3 +1,4 @@
+import json
 import os
 from collections import OrderedDict
 
@@ -219,7 +220,7 @@ def test_bad_arguments(make_authors, make_backbone, save, tmp_path):
     authors = make_authors()
     target = tmp_path / 'out.pth'
     with pytest.raises(ValueError, match='to must be one of'):
-        convert(save(authors), target, 'hf')
+        convert(save(authors), target, 'onnx')
     with pytest.raises(ValueError, match='does not exist'):
         convert(save(authors), tmp_path / 'no' / 'out.pth', 'timm')
     with pytest.raises(ValueError, match='is not a file'):
@@ -259,3 +260,78 @@ def test_failed_check_leaves_no_file(make_authors, save, tmp_path,
     with pytest.raises(ValueError, match='loss.center changed'):
         convert(save(good), tmp_path / 'other.pth', 'dino')
     assert sorted(os.listdir(tmp_path)) == ['out.pth', 'source.pth']
+
+
+def test_mmseg_vit_loads_it_and_gives_it_back(make_authors, save, tmp_path):
+    backbones = pytest.importorskip('mmseg.models.backbones')
+    authors = make_authors(patches=16)
+    there, back = tmp_path / 'mmseg.pth', tmp_path / 'back.pth'
+    convert(save(authors), there, 'mmseg')
+    vit = backbones.VisionTransformer(
+        img_size=64,
+        embed_dims=64,
+        num_layers=2,
+        num_heads=1,
+        norm_cfg=dict(type='LN', eps=1e-6),
+        final_norm=True,
+        patch_bias=True)
+    data = torch.load(there, weights_only=True)
+    vit.load_state_dict(data['state_dict'], strict=True)
+    images = torch.randn((1, 3, 64, 64),
+                         generator=torch.Generator().manual_seed(1))
+    state = {
+        k[len('backbone.'):]: v
+        for k, v in authors['teacher'].items() if k.startswith('backbone.')
+    }
+    vit.output_cls_token = True
+    vit.eval()  # returns None
+    with torch.no_grad():
+        cls_token = vit(images)[-1][1]
+    torch.testing.assert_close(
+        cls_token, slow_vit(state, images, 1), rtol=1e-5, atol=1e-5)
+    assert convert(there, back, 'timm').source_layout == 'mmseg'
+    assert_same(torch.load(back, weights_only=True), state)
+
+
+def test_hugging_face_round_trip_is_bit_equal(make_backbone, save, tmp_path):
+    files = pytest.importorskip('safetensors.torch')
+    state = make_backbone()
+    folder, back = tmp_path / 'hf', tmp_path / 'back.pth'
+    report = convert(save(state), folder, 'hf')
+    assert report.path == folder and len(report.rows) == 6 + 12 * 2
+    assert sorted(os.listdir(folder)) == ['config.json', 'model.safetensors']
+    config = json.loads((folder / 'config.json').read_text())
+    assert config['layer_norm_eps'] == 1e-6
+    assert (config['hidden_size'], config['num_hidden_layers'],
+            config['image_size']) == (64, 2, 32)
+    # Query, key and value are the thirds of the joint matrix, in this order.
+    stored = files.load_file(folder / 'model.safetensors')
+    for i, name in enumerate(('query', 'key', 'value')):
+        for kind in ('weight', 'bias'):
+            assert torch.equal(
+                stored[f'encoder.layer.1.attention.attention.{name}.{kind}'],
+                state[f'blocks.1.attn.qkv.{kind}'][64 * i:64 * (i + 1)])
+    # A classifier's file: its ViT has a prefix, its head is left out.
+    stored = {f'vit.{k}': v for k, v in stored.items()}
+    stored['classifier.weight'] = torch.ones(2, 64)
+    files.save_file(stored, folder / 'model.safetensors')
+    assert convert(folder, back, 'timm').source_layout == 'hf'
+    assert_same(torch.load(back, weights_only=True), state)
+    published = module.publish(folder, tmp_path / 'vit.pth').path
+    assert torch.load(published, weights_only=True)['meta']['source'] == 'hf'
+
+
+def test_hugging_face_mistakes_are_told(make_backbone, save, tmp_path):
+    files = pytest.importorskip('safetensors.torch')
+    source = save(make_backbone())
+    (tmp_path / 'there').mkdir()
+    with pytest.raises(ValueError, match='must be a new folder'):
+        convert(source, tmp_path / 'there', 'hf')
+    with pytest.raises(ValueError, match='holds no model.safetensors'):
+        convert(tmp_path / 'there', tmp_path / 'x.pth', 'timm')
+    convert(source, tmp_path / 'hf', 'hf')
+    stored = files.load_file(tmp_path / 'hf' / 'model.safetensors')
+    del stored['encoder.layer.1.output.dense.bias']
+    files.save_file(stored, tmp_path / 'hf' / 'model.safetensors')
+    with pytest.raises(ValueError, match='layer.1.output.dense.bias'):
+        convert(tmp_path / 'hf', tmp_path / 'x.pth', 'timm')

@@ -2,7 +2,7 @@
 # No recipe of a paper: real masks to see whether a backbone trains in mmdet.
 # Data: python tools/dataset_converters/davis.py DAVIS data/davis_objects
 # Command: bash tools/benchmarks/mmdetection/dist_train.sh CONFIG \
-#     CHECKPOINT 1, the checkpoint one of bash tools/run_demo.sh (ViT-Ti/16), or
+#     CHECKPOINT 1, the checkpoint one of tools/run_demo.sh (ViT-Ti/16), or
 #     the host's tools/train.py with --cfg-options model.backbone.init_cfg=None
 # Hardware and result: docs/downstream.md.
 _base_ = 'mask-rcnn_vit-s16_fpn_1x_coco.py'
