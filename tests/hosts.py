@@ -12,6 +12,7 @@ from clean_python import check_run
 ARCH = dict(
     embed_dims=64, num_layers=12, num_heads=1, feedforward_channels=128)
 SCHEDULE = """
+randomness = dict(seed=0)
 param_scheduler = []
 default_hooks = dict(logger=dict(interval=1))
 env_cfg = dict(cudnn_benchmark=False)
