@@ -335,3 +335,39 @@ def test_hugging_face_mistakes_are_told(make_backbone, save, tmp_path):
     files.save_file(stored, tmp_path / 'hf' / 'model.safetensors')
     with pytest.raises(ValueError, match='layer.1.output.dense.bias'):
         convert(tmp_path / 'hf', tmp_path / 'x.pth', 'timm')
+
+
+@pytest.mark.parametrize('size', [(224, 224), (512, 512), (480, 832)])
+def test_large_images_as_in_the_authors_code(make_backbone, save, tmp_path,
+                                             size):
+    """DINO's way to resize position embeddings, written out beside ours."""
+    from dora_mm.models import DoRAViT
+    state = make_backbone(patches=196)
+    convert(save(state), tmp_path / 'ours.pth', 'dora_mm', key='student')
+    vit = DoRAViT(
+        dict(
+            embed_dims=64, num_layers=2, num_heads=1,
+            feedforward_channels=256),
+        pos_interp='dino',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint=str(tmp_path / 'ours.pth'),
+            prefix='backbone.'))
+    vit.init_weights()
+    images = torch.randn((1, 3, *size),
+                         generator=torch.Generator().manual_seed(1))
+    rows, columns = size[0] // 16 + 0.1, size[1] // 16 + 0.1
+    grid = state['pos_embed'][:, 1:].reshape(1, 14, 14, 64)
+    if size != (224, 224):
+        grid = torch.nn.functional.interpolate(
+            grid.permute(0, 3, 1, 2),
+            scale_factor=(rows / 14, columns / 14),
+            mode='bicubic').permute(0, 2, 3, 1)
+    resized = torch.cat([state['pos_embed'][:, :1],
+                         grid.reshape(1, -1, 64)],
+                        dim=1)
+    expected = slow_vit(dict(state, pos_embed=resized), images, 1)
+    with torch.no_grad():
+        found = vit.eval()(images)[-1]
+    tolerance = 1e-5 if size == (224, 224) else 1e-4
+    assert (found - expected).abs().max() < tolerance * expected.abs().max()

@@ -9,7 +9,7 @@ _base_ = 'upernet_vit-s16_ade20k-160k.py'
 num_classes = 2
 embed_dims = 192
 crop_size = (128, 128)
-max_iters = 100
+max_iters = 300
 
 data = dict(
     type='BaseSegDataset',
@@ -53,7 +53,7 @@ model = dict(
     auxiliary_head=dict(
         in_channels=embed_dims, channels=64, num_classes=num_classes),
     test_cfg=dict(_delete_=True, mode='whole'))
-optim_wrapper = dict(optimizer=dict(lr=3e-4))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20),
     dict(type='PolyLR', power=1.0, by_epoch=False, begin=20, end=max_iters),
