@@ -43,7 +43,8 @@ def model_cfg(name='DoRA', **changes):
         cfg['type'] = 'dora_mm.DINO'
         del cfg['head'], cfg['mask']
     for key, value in changes.items():
-        cfg[key] = {**cfg[key], **value} if isinstance(value, dict) else value
+        inner = cfg.get(key, {})
+        cfg[key] = {**inner, **value} if isinstance(value, dict) else value
     return cfg
 
 

@@ -15,17 +15,10 @@ def inputs(seed=0):
 
 
 @pytest.mark.parametrize('mode', ['map', 'batch'])
-def test_hard_masks_pixel_by_pixel(mode):
+def test_hard_masks_patch_by_patch(mode):
     data = inputs()
     attn = data['track_attn']
-    transform = MultiObjectMaskTransform(mode)
-    results = transform(dict(data))
-    frames = data['clips'].flatten(0, 1)
-    masks = results['object_masks'].flatten(0, 1)  # (B * T, K, h, w)
-    masked = [
-        transform.mask_images(frames, masks[:, k]).unflatten(0, (B, T))
-        for k in range(K)
-    ]
+    results = MultiObjectMaskTransform(mode)(dict(data))
     for k in range(K):
         for t in range(T):
             unit = [attn[b, t, k] / attn[b, t, k].norm() for b in range(B)]
@@ -37,13 +30,6 @@ def test_hard_masks_pixel_by_pixel(mode):
                         keep = unit[b][row * GRID[1] + column] > bound
                         mask = results['object_masks'][b, t, k, row, column]
                         assert mask == float(keep)
-                        box = (slice(None),
-                               slice(row * PATCH, (row + 1) * PATCH),
-                               slice(column * PATCH, (column + 1) * PATCH))
-                        pixels = data['clips'][b, t][box]
-                        assert torch.equal(
-                            masked[k][b, t][box],
-                            pixels if keep else torch.zeros_like(pixels))
 
 
 def test_only_the_authors_mode_depends_on_batch_mates():

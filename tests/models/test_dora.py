@@ -145,9 +145,10 @@ def test_stats_and_seeded_heads():
                                tracks['object_masks'].mean())
 
 
-def test_masked_clips_are_not_kept():
+@pytest.mark.parametrize('mode', ['map', 'soft'])
+def test_masked_clips_are_not_kept(mode):
     """Neither are they as one, nor each of them in the graph."""
-    model = build_model()
+    model = build_model(mask=dict(mode=mode))
     clips = views(2)['global_clips']  # (V, B, T, 3, h, w)
     masks = torch.randint(2, (4, 3, 2, 4, 4)).float()
     storages = {}
@@ -161,6 +162,53 @@ def test_masked_clips_are_not_kept():
     images = [key for key, shape in storages.items() if shape == (3, 32, 32)]
     assert images == [clips.untyped_storage().data_ptr()]
     features.sum().backward()
+
+
+def test_student_may_read_visible_patches_only():
+    """Each masked view alone, of the patches that its mask leaves."""
+    model, inputs = build_model(drop_hidden=True), views(1)
+    clip = inputs['global_clips'][0]
+    masks = model.track(clip, torch.tensor([[3, 1]] * 2))['object_masks']
+    features = model._see_objects(clip[None], masks)  # (1, K, B, T, C)
+    assert len(masks.flatten(3).sum(-1).unique()) > 1
+    backbone = model.backbone
+    for k in range(2):
+        for b in range(2):
+            for t in range(3):
+                x, _ = backbone._embed(clip[b, t][None])
+                keep = [0] + [
+                    1 + n
+                    for n, mask in enumerate(masks[b, t, k].flatten()) if mask
+                ]
+                x = x[:, keep]
+                for layer in backbone.layers:
+                    x = layer(x)
+                torch.testing.assert_close(
+                    features[0, k, b, t],
+                    model.neck.bottleneck(backbone.ln1(x)[0, 0]))
+
+
+def test_soft_masks_hide_no_patch_to_drop():
+    with pytest.raises(ValueError, match="drop_hidden.*'soft'"):
+        build_model(drop_hidden=True, mask=dict(mode='soft'))
+
+
+@pytest.mark.parametrize('name', ['DoRA', 'DINO'])
+def test_compiled_layers_compute_the_same(name):
+    results = []
+    for compile_layers in (False, dict(backend='aot_eager')):
+        model = build_model(name, compile_layers=compile_layers)
+        model.seed_step(3)
+        loss = total(model.loss(views()))
+        loss.backward()
+        results.append(
+            [loss, *(p.grad for p in model.parameters() if p.requires_grad)])
+        for backbone in (model.backbone, model.teacher['backbone']):
+            for layer in backbone.layers:
+                assert (layer._compiled_call_impl is None) is (compile_layers
+                                                               is False)
+    for ours, expected in zip(*results):
+        torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])

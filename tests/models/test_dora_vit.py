@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from mmpretrain.models import VisionTransformer
@@ -68,6 +70,120 @@ def test_track_features_against_one_frame_at_a_time(backbone, layer, feature):
                 row = query[0, part] @ key[:, part].T / head_dims**0.5
                 torch.testing.assert_close(feats.cls_attn[b, h],
                                            row.softmax(0)[1:])
+
+
+def features_and_gradients(backbone, function):
+    """And those of every parameter, for a fixed direction of the output."""
+    out = function()
+    weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype)
+    grads = torch.autograd.grad((out * weight.view(out.shape)).sum(),
+                                [*backbone.parameters()])
+    return out, *grads
+
+
+def masked_images():
+    """(V, M) images, masks of K objects that hide 0 to N patches."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 3, 3, 32, 16, generator=generator)
+    masks = torch.rand(2, 2, 3, 4, 2, generator=generator)
+    masks = masks > torch.linspace(-0.1, 1., 12).view(2, 2, 3, 1, 1)
+    assert len(masks.flatten(3).sum(-1).unique()) > 4
+    return images.double(), masks.double()
+
+
+def mask_pixels(images, masks):
+    pixels = masks.repeat_interleave(8, -1).repeat_interleave(8, -2)
+    return images * pixels[..., None, :, :]
+
+
+def forward_of_masked_images(backbone):
+    images, masks = masked_images()
+    copies = mask_pixels(images[:, None], masks)  # (V, K, M, 3, h, w)
+    return backbone(copies.flatten(0, 2))[-1]
+
+
+@pytest.mark.parametrize('mask_images', [None, mask_pixels])
+def test_masked_patches_are_patches_of_masked_images(backbone, mask_images):
+    backbone.double()
+    backbone.out_type = 'cls_token'
+
+    def forward_masked():
+        return backbone.forward_masked(
+            *masked_images(), mask_images=mask_images)[-1]
+
+    for ours, expected in zip(
+            features_and_gradients(backbone, forward_masked),
+            features_and_gradients(
+                backbone, lambda: forward_of_masked_images(backbone))):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_dropped_patches_are_as_if_never_there(backbone):
+    """One image after the other, of its own length, without padding."""
+    backbone.double()
+    backbone.out_type = 'cls_token'
+    images, masks = masked_images()
+
+    def one_by_one():
+        rows = []
+        for v in range(2):
+            for k in range(2):
+                for m in range(3):
+                    x, _ = backbone._embed(images[v, m][None])
+                    keep = masks[v, k, m].flatten() > 0
+                    x = x[:, [0, *(1 + keep.nonzero()[:, 0]).tolist()]]
+                    for layer in backbone.layers:
+                        x = layer(x)
+                    rows.append(backbone.ln1(x)[0, 0])
+        return torch.stack(rows)
+
+    for ours, expected in zip(
+            features_and_gradients(
+                backbone, lambda: backbone.forward_masked(
+                    images, masks, drop_hidden=True)[-1]),
+            features_and_gradients(backbone, one_by_one)):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_dropping_patches_needs_cls_output(backbone):
+    with pytest.raises(ValueError, match="cls_token.*'raw'"):
+        backbone.forward_masked(*masked_images(), drop_hidden=True)
+
+
+def test_checkpointing_changes_memory_only():
+    """Also what drop path draws stays the same."""
+    torch.manual_seed(0)
+    plain = DoRAViT(ARCH, img_size=32, patch_size=8, drop_path_rate=0.5)
+    plain.init_weights()
+    checkpointed = copy.deepcopy(plain)
+    checkpointed.with_cp = True
+    images = torch.randn(4, 3, 32, 32)
+    results, kept = [], []
+    for backbone in (plain.train(), checkpointed.train()):
+        storages = {}
+
+        def pack(tensor):
+            storages[tensor.untyped_storage().data_ptr()] = tensor
+            return tensor
+
+        def forward():
+            torch.manual_seed(1)
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+                return backbone(images)[-1]
+
+        results.append(features_and_gradients(backbone, forward))
+        shared = {p.untyped_storage().data_ptr() for p in plain.parameters()}
+        shared |= {
+            p.untyped_storage().data_ptr()
+            for p in checkpointed.parameters()
+        }
+        kept.append(
+            sum(tensor.untyped_storage().nbytes()
+                for pointer, tensor in storages.items()
+                if pointer not in shared))
+    for ours, expected in zip(*results):
+        torch.testing.assert_close(ours, expected)
+    assert kept[1] < 0.4 * kept[0], kept
 
 
 def test_autocast_does_not_round_the_attention_of_the_tracker():

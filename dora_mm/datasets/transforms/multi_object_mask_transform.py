@@ -21,8 +21,9 @@ class MultiObjectMaskTransform(BaseTransform):
     - clips (Tensor): (B, T, 3, H, W), normalised.
     - track_attn (Tensor): (B, T, K, N), float32, >= 0.
 
-    The masked clips themselves, K copies, are not made here but by
-    :meth:`mask_images`, one object at a time.
+    The masked clips themselves, K copies, are not made: where
+    :attr:`hides_patches`, the student masks projected patches, else pixels
+    with :meth:`mask_images`, one object at a time.
 
     Added Keys:
 
@@ -71,9 +72,15 @@ class MultiObjectMaskTransform(BaseTransform):
         results['object_masks'] = masks.unflatten(-1, grid)
         return results
 
+    @property
+    def hides_patches(self) -> bool:
+        """Whether a mask hides whole patches, and so can mask their
+        projection instead of pixels."""
+        return self.mode != 'soft'
+
     def mask_images(self, images: torch.Tensor,
                     masks: torch.Tensor) -> torch.Tensor:
-        """Hide what the masks of one object hide.
+        """Multiply pixels by the soft masks of one object.
 
         Args:
             images (Tensor): (M, 3, H, W), normalised.
@@ -82,11 +89,11 @@ class MultiObjectMaskTransform(BaseTransform):
         Returns:
             Tensor: (M, 3, H, W).
         """
-        mode = dict(mode='nearest')
-        if self.mode == 'soft':
-            mode = dict(mode='bilinear', align_corners=False)
         return images * F.interpolate(
-            masks[:, None], size=images.shape[-2:], **mode)
+            masks[:, None],
+            size=images.shape[-2:],
+            mode='bilinear',
+            align_corners=False)
 
     def _masks(self, track_attn: torch.Tensor) -> torch.Tensor:
         """(B, T, K, N) maps to masks of the same shape."""

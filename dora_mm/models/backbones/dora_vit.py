@@ -44,6 +44,9 @@ class DoRAViT(VisionTransformer):
         norm_each_output (bool): Apply the final norm to every output, not to
             the last layer's only, as DINO's ``get_intermediate_layers`` and
             iBOT's ``out_with_norm`` do. Defaults to False.
+        with_cp (bool): Activation checkpointing: keep the input of each layer
+            only and compute the layer again in the backward pass, a third
+            more arithmetic for a small part of the memory. Defaults to False.
         **kwargs: Arguments of :class:`mmpretrain.models.VisionTransformer`.
 
     Raises:
@@ -55,10 +58,12 @@ class DoRAViT(VisionTransformer):
                  arch='deit-small',
                  pos_interp='size',
                  norm_each_output=False,
+                 with_cp=False,
                  **kwargs) -> None:
         super().__init__(arch=arch, **kwargs)
         self.pos_interp = check_choice('pos_interp', pos_interp,
                                        ('dino', 'size'))
+        self.with_cp = with_cp
         for layer in self.layers:
             LeanEncoderLayer.adopt(layer)
         if norm_each_output and not self.final_norm:
@@ -99,36 +104,49 @@ class DoRAViT(VisionTransformer):
         return self._encode(*self._embed(x))
 
     def forward_masked(
-            self, images: Tensor, masks: Tensor,
-            mask_images: Callable[[Tensor, Tensor],
-                                  Tensor]) -> Tuple[Tensor, ...]:
+        self,
+        images: Tensor,
+        masks: Tensor,
+        drop_hidden: bool = False,
+        mask_images: Optional[Callable[[Tensor, Tensor], Tensor]] = None
+    ) -> Tuple[Tensor, ...]:
         """Features of masked copies of images, without the copies.
 
-        A masked image exists while its patches are projected, and again in
-        the backward pass; the copies of one view and object at a time.
+        A mask that hides whole patches is applied to projected patches: the
+        projection of a visible patch is that of the image, and all hidden
+        patches have the same one.
 
         Args:
             images (Tensor): (V, M, 3, h, w), float, normalised.
-            masks (Tensor): (V, K, M, ...), of K objects.
-            mask_images (Callable): Applies masks (M, ...) of one object to
-                images (M, 3, h, w).
+            masks (Tensor): (V, K, M, h / p, w / p), of K objects; > 0 is
+                visible.
+            drop_hidden (bool): Leave the hidden patches out instead of
+                reading them as zeros, which changes the features. It waits
+                for the device once, for the length of the longest sequence.
+                Defaults to False.
+            mask_images (Callable, optional): For masks that vary within a
+                patch: applies masks (M, h / p, w / p) of one object to images
+                (M, 3, h, w). A masked image exists while its patches are
+                projected, and again in the backward pass. Defaults to None.
 
         Returns:
             tuple[Tensor]: As :meth:`forward` of the V * K * M masked images.
+
+        Raises:
+            ValueError: If ``drop_hidden`` meets an output that needs all
+                patches.
         """
-        resolution = None
-
-        def project(view, mask):
-            nonlocal resolution
-            patches, resolution = self.patch_embed(mask_images(view, mask))
-            return patches
-
-        patches = torch.cat([
-            recompute(project, view, mask)
-            for view, view_masks in zip(images, masks) for mask in view_masks
-        ])  # (V * K * M, N, D)
-        return self._encode(
-            self._add_positions(patches, resolution), resolution)
+        if drop_hidden and self.out_type != 'cls_token':
+            raise ValueError("drop_hidden needs out_type='cls_token', but got "
+                             f'{self.out_type!r}.')
+        if mask_images is None:
+            patches, resolution = self._mask_patches(images, masks)
+        else:
+            patches, resolution = self._mask_pixels(images, masks, mask_images)
+        x, key_mask = self._add_positions(patches, resolution), None
+        if drop_hidden:
+            x, key_mask = self._drop_hidden(x, masks.flatten(0, 2).flatten(1))
+        return self._encode(x, resolution, key_mask)
 
     def forward_track(self,
                       clips: Tensor,
@@ -213,6 +231,50 @@ class DoRAViT(VisionTransformer):
         patches, patch_resolution = self.patch_embed(x)
         return self._add_positions(patches, patch_resolution), patch_resolution
 
+    def _mask_patches(self, images: Tensor, masks: Tensor):
+        """Projected patches (V * K * M, N, D) and their grid."""
+        visible, resolution = self.patch_embed(images.flatten(0, 1))
+        visible = visible.unflatten(0, images.shape[:2])  # (V, M, N, D)
+        size = self.patch_embed.projection.kernel_size
+        hidden, _ = self.patch_embed(images.new_zeros(1, 3, *size))
+        masks = masks.flatten(3)[..., None] > 0  # (V, K, M, N, 1)
+        patches = torch.where(masks, visible[:, None], hidden)
+        return patches.flatten(0, 2), resolution
+
+    def _mask_pixels(self, images: Tensor, masks: Tensor, mask_images):
+        """Projected patches (V * K * M, N, D) and their grid."""
+        resolution = None
+
+        def project(view, mask):
+            nonlocal resolution
+            patches, resolution = self.patch_embed(mask_images(view, mask))
+            return patches
+
+        patches = torch.cat([
+            recompute(project, view, mask)
+            for view, view_masks in zip(images, masks) for mask in view_masks
+        ])
+        return patches, resolution
+
+    def _drop_hidden(self, x: Tensor, masks: Tensor) -> Tuple[Tensor, Tensor]:
+        """The extra tokens and the visible ones of N, in their order.
+
+        Args:
+            x (Tensor): (B, extra + N, D).
+            masks (Tensor): (B, N).
+
+        Returns:
+            tuple[Tensor]: (B, S, D), padded to the longest with hidden ones,
+            and (B, S), bool, False for those.
+        """
+        extra = masks.new_ones(len(masks), self.num_extra_tokens)
+        visible = (torch.cat((extra, masks), 1) > 0).byte()
+        lengths = visible.sum(1)
+        longest = int(lengths.max())
+        order = visible.argsort(dim=1, descending=True, stable=True)
+        key_mask = torch.arange(longest, device=x.device) < lengths[:, None]
+        return x.take_along_dim(order[:, :longest, None], 1), key_mask
+
     def _add_positions(self, x: Tensor,
                        patch_resolution: Tuple[int, int]) -> Tensor:
         """Projected patches (B, N, D) to tokens (B, extra + N, D)."""
@@ -239,7 +301,9 @@ class DoRAViT(VisionTransformer):
         outs = []
         for i, layer in enumerate(self.layers):
             is_last = i == self.num_layers - 1
-            x = layer(x, is_last and self.out_type == 'cls_token', key_mask)
+            args = x, is_last and self.out_type == 'cls_token', key_mask
+            x = recompute(
+                layer, *args, random=True) if self.with_cp else layer(*args)
             if i in self.out_indices:
                 normed = self.norm_each_output or is_last and self.final_norm
                 out = self.ln1(x) if normed else x

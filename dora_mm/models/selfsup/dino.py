@@ -1,7 +1,7 @@
 # Letters: B clips, T frames, V global views, L local views, P logits,
 # C channels of the last layer's input.
 from copy import deepcopy
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Union
 
 import torch
 import torch.nn as nn
@@ -29,6 +29,10 @@ class DINO(BaseSelfSupervisor):
         loss (dict): :class:`DoRALoss`.
         data_preprocessor (dict): :class:`ClipViewPreprocessor`.
         head (dict, optional): None here; DoRA's tracker.
+        compile_layers (bool | dict): Compile the encoder layers, student's
+            and teacher's, with ``torch.compile``; a dict has its arguments.
+            mmengine's ``compile=True`` would compile the views as well, anew
+            for most of the numbers that they draw. Defaults to False.
         init_cfg (dict, optional): Initialisation config.
     """
 
@@ -38,6 +42,7 @@ class DINO(BaseSelfSupervisor):
                  loss: dict,
                  data_preprocessor: dict,
                  head: Optional[dict] = None,
+                 compile_layers: Union[bool, dict] = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(
             backbone=backbone,
@@ -49,6 +54,11 @@ class DINO(BaseSelfSupervisor):
         self.teacher = nn.ModuleDict(
             dict(backbone=deepcopy(self.backbone), neck=deepcopy(self.neck)))
         self.teacher.requires_grad_(False)
+        if compile_layers is not False:
+            settings = {} if compile_layers is True else compile_layers
+            for backbone in (self.backbone, self.teacher['backbone']):
+                for layer in backbone.layers:
+                    layer.compile(**settings)
 
     def init_weights(self) -> None:
         """Initialise the student and start the teacher as its copy."""

@@ -1,6 +1,6 @@
 # Letters: B clips, T frames, V global views, L local views, K objects,
 # N patches, P logits, C channels of the last layer's input.
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple, Union
 
 import torch
 from mmpretrain.structures import DataSample
@@ -31,7 +31,14 @@ class DoRA(DINO):
             the paper's; the authors' code has -1.
         patch_feature (str): Source of the patch tokens Z~: 'attention', the
             paper's, or 'final', the authors'. Defaults to 'attention'.
+        drop_hidden (bool): Not the paper's method: the student reads the
+            visible patches of a masked view only, as in MAE, instead of
+            hidden ones as zeros. Defaults to False.
+        compile_layers (bool | dict): See :class:`DINO`. Defaults to False.
         init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: If ``drop_hidden`` is asked for with soft masks.
     """
 
     def __init__(self,
@@ -43,6 +50,8 @@ class DoRA(DINO):
                  data_preprocessor: dict,
                  track_layer: int = -2,
                  patch_feature: str = 'attention',
+                 drop_hidden: bool = False,
+                 compile_layers: Union[bool, dict] = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(
             backbone=backbone,
@@ -50,8 +59,13 @@ class DoRA(DINO):
             head=head,
             loss=loss,
             data_preprocessor=data_preprocessor,
+            compile_layers=compile_layers,
             init_cfg=init_cfg)
         self.mask_transform = TRANSFORMS.build(mask)
+        if drop_hidden and not self.mask_transform.hides_patches:
+            raise ValueError("drop_hidden=True needs masks of 0 and 1, but "
+                             f'got mask={mask}; soft masks hide no patch.')
+        self.drop_hidden = drop_hidden
         self.track_layer = track_layer
         self.patch_feature = patch_feature
 
@@ -167,7 +181,9 @@ class DoRA(DINO):
         views, batch, frames = clips.shape[:3]
         masks = object_masks.unflatten(0, (views, batch))
         masks = masks.movedim(3, 1).flatten(2, 3)  # (V, K, B * T, h, w)
+        transform = self.mask_transform
         cls_token = self.backbone.forward_masked(
-            clips.flatten(1, 2), masks, self.mask_transform.mask_images)[-1]
+            clips.flatten(1, 2), masks, self.drop_hidden,
+            None if transform.hides_patches else transform.mask_images)[-1]
         return self.neck.bottleneck(cls_token).unflatten(
             0, (*masks.shape[:2], batch, frames))

@@ -24,7 +24,8 @@ def recompute(function: Callable[..., Any],
     Returns:
         Any: What the function returns.
     """
-    if not torch.is_grad_enabled():
+    # torch.compile decides by itself what to compute again.
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return function(*inputs)
     return checkpoint(
         function, *inputs, use_reentrant=False, preserve_rng_state=random)
