@@ -93,7 +93,8 @@ def test_skipping_pictures_changes_no_pixel_and_saves_most(video_classes):
     reader._packets_from = spy
     reader.get_frames([149])
     assert len(decoded) == 1
-    assert codec_frames.count('NONREF') > 40
+    # All on the way from the key frame, wherever the encoder has put it.
+    assert codec_frames and set(codec_frames) == {'NONREF'}
 
 
 def test_frames_shrink_at_decoding(video_classes):
