@@ -22,6 +22,7 @@ RANKS = {
     'dora_mm.models.data_preprocessors': 3,
     'dora_mm.models.backbones': 4,
     'dora_mm.models.selfsup': 5,
+    'dora_mm.models.frozen': 5,
 }
 
 
@@ -80,6 +81,9 @@ def test_imports_point_one_way():
     ('dora_mm.models', 'dora_mm.datasets'),
     ('dora_mm.models', 'dora_mm.engine'),
     ('dora_mm.datasets', 'dora_mm.engine'),
+    ('dora_mm.models', 'dora_mm.evaluation'),
+    ('dora_mm.evaluation', 'dora_mm.models'),
+    ('dora_mm.evaluation', 'dora_mm.engine'),
     ('dora_mm', 'tools'),
     ('dora_mm', 'tests'),
 ])

@@ -64,7 +64,7 @@ print('\n'.join([config['options']['install_requires'].strip()] +
                 [extras[name].strip() for name in sys.argv[2:]]))
 PY
 }
-base_extras=(onedl seg test)
+base_extras=(onedl seg eval test)
 
 hash_stdin() {
     "$1" -c 'import hashlib, sys

@@ -15,6 +15,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
+from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -130,27 +131,6 @@ def set_resume(cfg, resume):
     cfg.load_from = None if resume == 'auto' else resume
 
 
-def set_dataloader_defaults(loader, args):
-    """Fill in what the config leaves open, as mmpretrain does.
-
-    Args:
-        loader (ConfigDict): Settings of one loader, changed in place.
-        args (argparse.Namespace): Options of the command line.
-    """
-    loader.setdefault('pin_memory', True)
-    # torch refuses to keep workers when there are none.
-    loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
-    loader.setdefault('collate_fn', dict(type='default_collate'))
-    if isinstance(loader.collate_fn, dict):
-        # Left by _base_ = 'dora_mm::...'; mmengine would pass it on to the
-        # function as an argument.
-        loader.collate_fn.pop('_scope_', None)
-    if args.no_pin_memory:
-        loader.pin_memory = False
-    if args.no_persistent_workers:
-        loader.persistent_workers = False
-
-
 def merge_args(cfg, args):
     """Merge the command line into the config.
 
@@ -187,56 +167,15 @@ def merge_args(cfg, args):
         cfg.auto_scale_lr.enable = True
     for name in DATALOADERS:
         if cfg.get(name, None) is not None:
-            set_dataloader_defaults(cfg[name], args)
+            set_dataloader_defaults(cfg[name])
+            if args.no_pin_memory:
+                cfg[name].pin_memory = False
+            if args.no_persistent_workers:
+                cfg[name].persistent_workers = False
     # Once more: --cfg-options win over the other options and the defaults,
     # which in turn depend on them.
     cfg.merge_from_dict(options)
     return cfg
-
-
-def init_cpu_group(cfg):
-    """Join the processes through gloo where there is no accelerator.
-
-    mmengine's launchers select a CUDA device before they look at the backend,
-    and its default model wrapper names one, so neither runs on a CPU.
-
-    Args:
-        cfg (Config): ``model_wrapper_cfg`` and the backend are set in place.
-
-    Raises:
-        ValueError: The processes were not started by torchrun.
-    """
-    import torch.distributed as dist
-    if cfg.launcher != 'pytorch':
-        raise ValueError(
-            f'--launcher {cfg.launcher} needs accelerators and none is found. '
-            'On CPUs use tools/dist_train.sh')
-    cfg.setdefault('env_cfg', {})
-    cfg.env_cfg.setdefault('dist_cfg', {})
-    cfg.env_cfg.dist_cfg.backend = 'gloo'
-    if cfg.get('model_wrapper_cfg', None) is None:
-        cfg.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False))
-    cfg.model_wrapper_cfg.setdefault('device_ids', None)
-    dist.init_process_group('gloo')
-
-
-def prepare_launch(cfg):
-    """Check the launcher's environment and join the processes on a CPU.
-
-    Raises:
-        ValueError: ``--launcher pytorch`` without torchrun.
-    """
-    if cfg.launcher == 'none':
-        return
-    if cfg.launcher == 'pytorch' and 'RANK' not in os.environ:
-        raise ValueError('--launcher pytorch is for processes that torchrun '
-                         'started, but RANK is not set. Run: bash '
-                         'tools/dist_train.sh CONFIG GPUS')
-    if get_device() == 'cpu':
-        init_cpu_group(cfg)
 
 
 def main(argv=None):
@@ -255,7 +194,7 @@ def main(argv=None):
             raise ValueError('--amp needs an accelerator, but only the CPU '
                              'is found. Leave it out')
         drop_amp(cfg)
-    prepare_launch(cfg)
+    prepare_launch(cfg, get_device())
     runner = (
         RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg))
     runner.train()

@@ -1,1 +1,5 @@
-from .metrics import *  # noqa: F401,F403
+"""Metrics, and the pure functions behind them."""
+from .knn_metric import KNNMetric
+from .metrics import SweepAccuracy
+
+__all__ = ['KNNMetric', 'SweepAccuracy']

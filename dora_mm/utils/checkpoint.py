@@ -146,7 +146,7 @@ def publish(source, target, key='teacher', trust=False, num_heads=None):
             of its backbone, or the check fails. Nothing is written then.
     """
     checkpoint, content = _read(source, trust)
-    group = f'{_network(content, key)}.backbone'
+    group = f'{content.network(key)}.backbone'
     content.check(source, [group])
     tensors = _tensors(content.groups[group])
     arch = vit_arch(tensors, num_heads)
@@ -206,18 +206,6 @@ def _convert_to_hf(groups, target, num_heads):
     return path, rows, error
 
 
-def _network(content, key):
-    """The network of a file that ``key`` means."""
-    if key not in NETWORKS:
-        raise ValueError(f'key must be one of {NETWORKS}, but got {key!r}')
-    present = {group.split('.')[0] for group in content.groups}
-    for network in (key, 'any'):
-        if f'{network}.backbone' in content.groups:
-            return network
-    raise ValueError(f'key={key!r}: the checkpoint has no backbone of that '
-                     f'network, it has {sorted(present - {"loss"})}')
-
-
 def _select(content, to, key):
     """The groups that go into the target, renamed for its layout."""
     groups = content.groups
@@ -226,10 +214,10 @@ def _select(content, to, key):
             has_teacher = 'student.backbone' not in groups or (
                 'teacher.backbone' in groups)
             key = 'teacher' if has_teacher else 'student'
-        return {'any.backbone': groups[f'{_network(content, key)}.backbone']}
+        return {'any.backbone': groups[f'{content.network(key)}.backbone']}
     networks = NETWORKS
     if key is not None:
-        _network(content, key)
+        content.network(key)
         networks = (key, )
     selected = OrderedDict()
     for target in LAYOUTS[to]:

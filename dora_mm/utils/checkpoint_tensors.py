@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from .checkpoint_keys import (AUTHORS, LAYOUTS, WEIGHT_NORM, bare_state,
-                              name_table, sniff, without_module)
+from .checkpoint_keys import (AUTHORS, LAYOUTS, NETWORKS, WEIGHT_NORM,
+                              bare_state, name_table, sniff, without_module)
 
 
 class Entry(NamedTuple):
@@ -49,6 +49,27 @@ class CheckpointTensors:
             f'{group}.{names[AUTHORS]}' for names in table
             if names[AUTHORS] not in self.groups[group]
         ]
+
+    def network(self, key):
+        """The network of the file that a user's choice means.
+
+        Args:
+            key (str): 'teacher' or 'student'.
+
+        Returns:
+            str: ``key``, or 'any' where the file has one nameless network.
+
+        Raises:
+            ValueError: If the file has no such backbone.
+        """
+        if key not in NETWORKS:
+            raise ValueError(f'key must be one of {NETWORKS}, but got {key!r}')
+        for network in (key, 'any'):
+            if f'{network}.backbone' in self.groups:
+                return network
+        present = {group.split('.')[0] for group in self.groups}
+        raise ValueError(f'key={key!r}: the checkpoint has no backbone of '
+                         f'that network, it has {sorted(present - {"loss"})}')
 
     def check(self, path, groups=None):
         """Refuse the file unless every key is there and has a place.

@@ -1,0 +1,79 @@
+from typing import List, Sequence, Union
+
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.runner import TestLoop
+from torch.utils.data import DataLoader
+
+from dora_mm.evaluation.extract_features import extract_features
+from dora_mm.evaluation.knn_classifier import KNNClassifier
+from dora_mm.evaluation.progress import progress
+from dora_mm.registry import LOOPS
+from ..unwrap_model import unwrap_model
+
+
+@LOOPS.register_module()
+class KNNLoop(TestLoop):
+    """Classify the test images by their neighbours in the training set.
+
+    The memory is extracted first, each rank a share; then every rank searches
+    all of it for its share of the test images. The numbers do not depend on
+    the number of ranks.
+
+    Args:
+        runner (Runner): Its model is a :class:`FrozenEncoder`.
+        dataloader (DataLoader | dict): Test images.
+        evaluator (Evaluator | dict | list): :class:`KNNMetric`.
+        memory_dataloader (dict): Training images.
+        ks (Sequence[int]): Numbers of neighbours. Defaults to DINO's.
+        temperature (float): Of the votes. Defaults to 0.07.
+    """
+
+    def __init__(self,
+                 runner,
+                 dataloader: Union[DataLoader, dict],
+                 evaluator: Union[Evaluator, dict, List],
+                 memory_dataloader: dict,
+                 ks: Sequence[int] = (10, 20, 100, 200),
+                 temperature: float = 0.07) -> None:
+        super().__init__(runner, dataloader, evaluator)
+        self.memory_loader = runner.build_dataloader(
+            memory_dataloader, seed=runner.seed)
+        self.ks = ks
+        self.temperature = temperature
+
+    def run(self) -> dict:
+        """Extract, search, and count.
+
+        Returns:
+            dict[str, float]: Of the evaluator.
+        """
+        self.runner.call_hook('before_test')
+        self.runner.call_hook('before_test_epoch')
+        model = unwrap_model(self.runner.model).eval()
+        features, labels = extract_features(model.encode, self.memory_loader,
+                                            'memory')
+        classifier = KNNClassifier(
+            features, labels,
+            len(self.memory_loader.dataset.metainfo['classes']), self.ks,
+            self.temperature)
+        for idx, batch in enumerate(progress(self.dataloader, 'queries')):
+            self._classify(model, classifier, batch)
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        self.runner.call_hook('after_test_epoch', metrics=metrics)
+        self.runner.call_hook('after_test')
+        return metrics
+
+    @torch.no_grad()
+    def _classify(self, model, classifier, batch) -> None:
+        votes = classifier.votes(model.encode(batch))
+        votes = {k: values.cpu() for k, values in votes.items()}
+        samples = [
+            dict(
+                gt_label=sample.gt_label,
+                votes={
+                    k: values[i]
+                    for k, values in votes.items()
+                }) for i, sample in enumerate(batch['data_samples'])
+        ]
+        self.evaluator.process(data_samples=samples, data_batch=batch)

@@ -1,0 +1,98 @@
+# Letters: M images in the memory, B queries, D channels, C classes.
+from typing import Dict, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Similarities that lie in memory at a time: 256 MB in float32.
+_MAX_SIMILARITIES = 1 << 26
+_ROWS = 1 << 16
+
+
+class KNNClassifier:
+    """Weighted nearest neighbours, the protocol of DINO and DoRA.
+
+    The k most similar images of the memory (cosine) vote for their classes,
+    each with the weight exp(similarity / temperature). Every k is taken from
+    one search. The similarities are made in pieces, so the memory needed is
+    that of the features, M D numbers, and at most 256 MB more.
+
+    Args:
+        features (Tensor): (M, D), with the L2 norm 1; not copied.
+        labels (Tensor): (M,), int64, in [0, C).
+        num_classes (int): C.
+        ks (Sequence[int]): Numbers of neighbours. Defaults to DINO's.
+        temperature (float): Divisor of the similarity. Defaults to 0.07.
+
+    Raises:
+        ValueError: If sizes do not fit, a label is out of range, or k is
+            larger than the memory.
+    """
+
+    def __init__(self,
+                 features: Tensor,
+                 labels: Tensor,
+                 num_classes: int,
+                 ks: Sequence[int] = (10, 20, 100, 200),
+                 temperature: float = 0.07) -> None:
+        if features.ndim != 2 or labels.shape != features.shape[:1]:
+            raise ValueError(
+                'features must be (M, D) and labels (M,), but got '
+                f'{tuple(features.shape)} and {tuple(labels.shape)}')
+        if not ks or min(ks) < 1 or max(ks) > len(features):
+            raise ValueError(f'ks={tuple(ks)} must lie in [1, M], and the '
+                             f'memory holds M={len(features)} images')
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise ValueError(f'labels must lie in [0, {num_classes}), but '
+                             f'got {int(labels.min())} to '
+                             f'{int(labels.max())}')
+        if temperature <= 0:
+            raise ValueError(f'temperature must be > 0, got {temperature}')
+        self.features = features
+        self.labels = labels
+        self.num_classes = num_classes
+        self.ks = tuple(ks)
+        self.temperature = temperature
+
+    @torch.no_grad()
+    def votes(self, queries: Tensor) -> Dict[int, Tensor]:
+        """The votes for each class.
+
+        Args:
+            queries (Tensor): (B, D), of any norm.
+
+        Returns:
+            dict[int, Tensor]: k to (B, C), float32.
+        """
+        queries = F.normalize(queries.to(self.features.dtype), dim=1)
+        rows = max(_MAX_SIMILARITIES // min(_ROWS, len(self.features)), 1)
+        parts = [self._votes(part) for part in queries.split(rows)]
+        return {k: torch.cat([part[k] for part in parts]) for k in self.ks}
+
+    def _votes(self, queries):
+        similarity, index = self._nearest(queries, max(self.ks))
+        weights = (similarity.float() / self.temperature).exp()
+        labels = self.labels[index]  # (B, k)
+        votes = weights.new_zeros(len(queries), self.num_classes)
+        found, done = {}, 0
+        for k in sorted(set(self.ks)):
+            votes.scatter_add_(1, labels[:, done:k], weights[:, done:k])
+            found[k], done = votes.clone(), k
+        return found
+
+    def _nearest(self, queries, k):
+        """Similarities (B, k), falling, and their rows in the memory."""
+        best = index = None
+        for start in range(0, len(self.features), _ROWS):
+            block = self.features[start:start + _ROWS]
+            similarity, rows = (queries @ block.T).topk(min(k, len(block)))
+            rows = rows + start
+            if best is not None:
+                similarity = torch.cat((best, similarity), dim=1)
+                rows = torch.cat((index, rows), dim=1)
+                similarity, order = similarity.topk(
+                    min(k, similarity.shape[1]))
+                rows = rows.gather(1, order)
+            best, index = similarity, rows
+        return best, index

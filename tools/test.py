@@ -1,0 +1,170 @@
+"""Evaluate a frozen backbone.
+
+``python tools/test.py configs/evaluation/NAME.py CHECKPOINT --data FOLDER``
+
+The checkpoint may be of any layout that tools/convert_checkpoint.py knows. A
+config of a run in its place gives the random weights that the run starts
+from, the word ``colour`` a descriptor that knows colours only. On several
+devices, or processes on a CPU: torchrun --nproc_per_node N tools/test.py ...
+--launcher pytorch
+"""
+import argparse
+import os
+import os.path as osp
+
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
+from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
+from dora_mm.utils.write_json import write_json
+
+
+def parse_args(argv=None):
+    """Parse the command line.
+
+    Args:
+        argv (List[str], optional): Arguments. Defaults to ``sys.argv[1:]``.
+
+    Returns:
+        argparse.Namespace: The options.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of the evaluation')
+    parser.add_argument(
+        'checkpoint',
+        metavar='CHECKPOINT|CONFIG|colour',
+        help='backbone to evaluate')
+    parser.add_argument('--data', help='root of the data set')
+    parser.add_argument(
+        '--key',
+        choices=('teacher', 'student'),
+        default='teacher',
+        help='network of the checkpoint (default: teacher)')
+    parser.add_argument(
+        '--num-heads',
+        type=int,
+        help='attention heads, if they do not have 64 channels each')
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run whatever code the pickled file names: only for files of '
+        'people you trust')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for results. Default: ./work_dirs/<name of the config>')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings, for instance: test_dataloader.batch_size=8')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def dataloaders(cfg):
+    """The data loaders of an evaluation.
+
+    Args:
+        cfg (Config): Its config.
+
+    Yields:
+        ConfigDict: A loader's settings.
+    """
+    yield cfg.test_dataloader
+    if 'memory_dataloader' in cfg.test_cfg:
+        yield cfg.test_cfg.memory_dataloader
+
+
+def merge_args(cfg, args):
+    """Merge the command line into the config.
+
+    Args:
+        cfg (Config): Changed in place.
+        args (argparse.Namespace): Options of :func:`parse_args`.
+
+    Returns:
+        Config: ``cfg``.
+
+    Raises:
+        ValueError: The config is not one of an evaluation.
+    """
+    if 'test_dataloader' not in cfg or 'backbone' not in cfg.model:
+        raise ValueError(f'{args.config} is no config of an evaluation: take '
+                         'one of configs/evaluation')
+    cfg.model.backbone.update(
+        source=args.checkpoint,
+        key=args.key,
+        trust=args.trust,
+        num_heads=args.num_heads)
+    cfg.launcher = args.launcher
+    name = osp.splitext(osp.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or osp.join('./work_dirs', name)
+    for loader in dataloaders(cfg):
+        if args.data is not None:
+            loader.dataset.root = args.data
+        loader.setdefault('pin_memory', get_device() != 'cpu')
+        set_dataloader_defaults(loader)
+    cfg.merge_from_dict(args.cfg_options or {})
+    return cfg
+
+
+def report(metrics, args, cfg):
+    """Print the numbers and write ``results.json``.
+
+    Args:
+        metrics (dict): What the evaluation gave.
+        args (argparse.Namespace): Options of the command line.
+        cfg (Config): The config that was run.
+    """
+    path = osp.join(cfg.work_dir, 'results.json')
+    write_json(
+        path,
+        dict(
+            config=args.config,
+            checkpoint=args.checkpoint,
+            key=args.key,
+            metrics=metrics))
+    width = max(len(name) for name in metrics)
+    for name, value in metrics.items():
+        print(f'{name:<{width}}  {value:8.3f}')
+    print(f'written to {path}')
+
+
+def main(argv=None):
+    """Evaluate what the command line names.
+
+    Returns:
+        dict[str, float]: The numbers.
+    """
+    args = parse_args(argv)
+    if not osp.isfile(args.config):
+        raise SystemExit(f'error: {args.config}: no such config file')
+    try:
+        cfg = merge_args(Config.fromfile(args.config), args)
+        prepare_launch(cfg, get_device())
+        cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
+        # random weights come with a line for each of hundreds of parameters
+        MMLogger.get_current_instance().setLevel('WARNING')
+        metrics = Runner.from_cfg(cfg).test()
+    except ValueError as error:
+        raise SystemExit(f'error: {error}')
+    if is_main_process():
+        report(metrics, args, cfg)
+    return metrics
+
+
+if __name__ == '__main__':
+    main()
