@@ -1,4 +1,5 @@
 from .knn_loop import KNNLoop
+from .progress_test_loop import ProgressTestLoop
 from .resumable_epoch_loop import ResumableEpochLoop
 
-__all__ = ['KNNLoop', 'ResumableEpochLoop']
+__all__ = ['KNNLoop', 'ProgressTestLoop', 'ResumableEpochLoop']

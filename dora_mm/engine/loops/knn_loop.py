@@ -2,7 +2,6 @@ from typing import List, Sequence, Union
 
 import torch
 from mmengine.evaluator import Evaluator
-from mmengine.runner import TestLoop
 from torch.utils.data import DataLoader
 
 from dora_mm.evaluation.extract_features import extract_features
@@ -10,10 +9,11 @@ from dora_mm.evaluation.knn_classifier import KNNClassifier
 from dora_mm.evaluation.progress import progress
 from dora_mm.registry import LOOPS
 from ..unwrap_model import unwrap_model
+from .progress_test_loop import ProgressTestLoop
 
 
 @LOOPS.register_module()
-class KNNLoop(TestLoop):
+class KNNLoop(ProgressTestLoop):
     """Classify the test images by their neighbours in the training set.
 
     The memory is extracted first, each rank a share; then every rank searches
@@ -42,27 +42,16 @@ class KNNLoop(TestLoop):
         self.ks = ks
         self.temperature = temperature
 
-    def run(self) -> dict:
-        """Extract, search, and count.
-
-        Returns:
-            dict[str, float]: Of the evaluator.
-        """
-        self.runner.call_hook('before_test')
-        self.runner.call_hook('before_test_epoch')
-        model = unwrap_model(self.runner.model).eval()
-        features, labels = extract_features(model.encode, self.memory_loader,
-                                            'memory')
-        classifier = KNNClassifier(
-            features, labels,
-            len(self.memory_loader.dataset.metainfo['classes']), self.ks,
-            self.temperature)
-        for idx, batch in enumerate(progress(self.dataloader, 'queries')):
+    def predict(self) -> None:
+        """Extract the memory and search it."""
+        model = unwrap_model(self.runner.model)
+        memory = self.memory_loader
+        features, labels = extract_features(model.encode, memory, 'memory')
+        classifier = KNNClassifier(features, labels,
+                                   len(memory.dataset.metainfo['classes']),
+                                   self.ks, self.temperature)
+        for batch in progress(self.dataloader, 'queries'):
             self._classify(model, classifier, batch)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
-        self.runner.call_hook('after_test_epoch', metrics=metrics)
-        self.runner.call_hook('after_test')
-        return metrics
 
     @torch.no_grad()
     def _classify(self, model, classifier, batch) -> None:
