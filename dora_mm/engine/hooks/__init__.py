@@ -1,4 +1,5 @@
 from .freeze_last_layer_hook import FreezeLastLayerHook
+from .knn_hook import KNNHook
 from .late_runtime_info_hook import LateRuntimeInfoHook
 from .per_parameter_clip_hook import PerParameterClipHook
 from .pretrain_monitor_hook import PretrainMonitorHook
@@ -6,9 +7,10 @@ from .replaced_clip_hook import ReplacedClipHook
 from .step_seed_hook import StepSeedHook
 from .teacher_ema_hook import TeacherEMAHook
 from .teacher_temp_hook import TeacherTempHook
+from .track_panel_hook import TrackPanelHook
 
 __all__ = [
-    'FreezeLastLayerHook', 'LateRuntimeInfoHook', 'PerParameterClipHook',
-    'PretrainMonitorHook', 'ReplacedClipHook', 'StepSeedHook',
-    'TeacherEMAHook', 'TeacherTempHook'
+    'FreezeLastLayerHook', 'KNNHook', 'LateRuntimeInfoHook',
+    'PerParameterClipHook', 'PretrainMonitorHook', 'ReplacedClipHook',
+    'StepSeedHook', 'TeacherEMAHook', 'TeacherTempHook', 'TrackPanelHook'
 ]

@@ -1,0 +1,108 @@
+from typing import Sequence
+
+import torch
+from mmengine.hooks import Hook
+
+from dora_mm.evaluation.extract_features import extract_features
+from dora_mm.evaluation.knn_classifier import KNNClassifier
+from dora_mm.models.frozen import FrozenEncoder
+from dora_mm.registry import HOOKS
+from ..unwrap_model import unwrap_model
+
+
+@HOOKS.register_module()
+class KNNHook(Hook):
+    """Watch the accuracy of nearest neighbours during training.
+
+    Takes the teacher's [CLS] tokens of a small labelled set, logs the top-1
+    accuracy in per cent as ``knn/k20_top1`` and hands it to the visualizer.
+    The numbers are those of ``tools/test.py``; training goes on as it would
+    have without.
+
+    Args:
+        memory (dict): Data set of the neighbours, :class:`LabelledImages`.
+        queries (dict): Data set to classify.
+        interval (int): Iterations from one time to the next. The last
+            iteration counts as well. Defaults to 1000.
+        ks (Sequence[int]): Numbers of neighbours. Defaults to (20, ).
+        temperature (float): Of the votes. Defaults to 0.07.
+        batch_size (int): Images at a time. Defaults to 64.
+        num_workers (int): Of a data loader. Defaults to 2.
+        mean, std (Sequence[float]): Of the pixels, on the scale 0 to 255.
+
+    Raises:
+        ValueError: If ``interval`` is not positive.
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        memory: dict,
+        queries: dict,
+        interval: int = 1000,
+        ks: Sequence[int] = (20, ),
+        temperature: float = 0.07,
+        batch_size: int = 64,
+        num_workers: int = 2,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375)
+    ) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be >= 1, but got {interval}.')
+        self.datasets = dict(memory=memory, queries=queries)
+        self.interval = interval
+        self.ks = ks
+        self.temperature = temperature
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.data_preprocessor = dict(
+            type='mmengine.ImgDataPreprocessor', mean=mean, std=std)
+
+    def before_train(self, runner) -> None:
+        """Build the loaders, so that a wrong path shows at once."""
+        self.loaders = {
+            name:
+            runner.build_dataloader(
+                dict(
+                    dataset=dataset,
+                    batch_size=self.batch_size,
+                    num_workers=self.num_workers,
+                    sampler=dict(type='DefaultSampler', shuffle=False),
+                    collate_fn=dict(type='default_collate')),
+                seed=runner.seed)
+            for name, dataset in self.datasets.items()
+        }
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
+                         outputs=None) -> None:
+        """Evaluate every ``interval`` iterations and after the last one."""
+        if self.every_n_train_iters(runner, self.interval) or \
+                self.is_last_train_iter(runner):
+            accuracy = self._evaluate(unwrap_model(runner.model))
+            runner.logger.info('  '.join(f'{name}: {value:.2f}'
+                                         for name, value in accuracy.items()))
+            runner.visualizer.add_scalars(accuracy, step=runner.iter + 1)
+
+    def _evaluate(self, model) -> dict:
+        encoder = FrozenEncoder(model.teacher['backbone'],
+                                self.data_preprocessor)
+        encoder.to(next(model.parameters()).device)
+        found = {}
+        # the loaders draw numbers that training would have drawn
+        with torch.random.fork_rng(devices=[]):
+            for name, loader in self.loaders.items():
+                found[name] = extract_features(encoder.encode, loader, name)
+        features, labels = found['memory']
+        classes = len(self.loaders['memory'].dataset.metainfo['classes'])
+        votes = KNNClassifier(features, labels, classes, self.ks,
+                              self.temperature).votes(found['queries'][0])
+        return {
+            f'knn/k{k}_top1':
+            100 * float(
+                (votes[k].argmax(1) == found['queries'][1]).float().mean())
+            for k in self.ks
+        }

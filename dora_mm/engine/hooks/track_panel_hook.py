@@ -1,0 +1,87 @@
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from dora_mm.registry import HOOKS
+from dora_mm.visualization import TrackVisualizer
+from dora_mm.visualization.clip_tracks import (clip_settings, read_clips,
+                                               track_clip)
+from ..unwrap_model import unwrap_model
+
+
+@HOOKS.register_module()
+class TrackPanelHook(Hook):
+    """Show during training what is tracked in some clips of a video.
+
+    For each clip the visualizer gets ``tracks_NUMBER``, the whole clip with
+    raw tracks, refined tracks and masks, and ``heads_NUMBER``, its first frame
+    with the attention of every head beside them. Local files, TensorBoard and
+    WandB are the visualizer's backends.
+
+    Args:
+        video (str): The file. Length and spacing of the clips are those that
+            the run trains with.
+        interval (int): Iterations from one time to the next. Defaults to
+            1000.
+        num_clips (int): Clips, one after the other. Defaults to 1.
+        start (float): Second at which the first one begins. Defaults to 0.
+        cell (int): Pixels of a picture in a panel. Defaults to 128.
+
+    Raises:
+        ValueError: If ``interval`` is not positive.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self,
+                 video: str,
+                 interval: int = 1000,
+                 num_clips: int = 1,
+                 start: float = 0.,
+                 cell: int = 128) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be >= 1, but got {interval}.')
+        self.video = video
+        self.interval = interval
+        self.num_clips = num_clips
+        self.start = start
+        self.visualizer = TrackVisualizer(cell)
+
+    def before_train(self, runner) -> None:
+        """Read the clips, so that a wrong path shows at once.
+
+        Raises:
+            ValueError: If the model does not track or the video is too short.
+        """
+        model = unwrap_model(runner.model)
+        if not hasattr(model, 'track'):
+            raise ValueError(f'a {type(model).__name__} does not track '
+                             'objects: take TrackPanelHook out')
+        self.clips = []
+        if is_main_process():
+            self.clips = list(
+                read_clips(self.video, self.num_clips, self.start,
+                           **clip_settings(runner.cfg)))
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
+                         outputs=None) -> None:
+        """Draw every ``interval`` iterations."""
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        step = runner.iter + 1
+        for number, clip in enumerate(self.clips):
+            tracks = track_clip(unwrap_model(runner.model), clip.frames)
+            times = [f'{index / clip.fps:.2f} s' for index in clip.indices]
+            title = f'iteration {step}'
+            overview = self.visualizer.draw_overview(clip.frames, tracks,
+                                                     times, title)
+            first = {
+                name: values if name == 'heads' else values[:1]
+                for name, values in tracks.items()
+            }
+            heads, = self.visualizer.draw_panels(clip.frames[:1], first,
+                                                 [f'{title}, {times[0]}'])
+            runner.visualizer.add_image(f'tracks_{number}', overview, step)
+            runner.visualizer.add_image(f'heads_{number}', heads, step)
