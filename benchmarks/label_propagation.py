@@ -9,7 +9,8 @@ axis of the dense matrix, and the window filled in loops; 'ours' is
 LabelPropagation. The two are run in turn --repeats times; the fastest of each
 counts, and of the plain one's window, which is made once a video, the share
 of a video of 69 frames (the mean of DAVIS-2017 val). Masks are compared pixel
-by pixel. Decoding of the files is left out of both.
+by pixel. Decoding of the files is left out of both. Seconds are CPU time of
+the process, which other work on the machine disturbs least.
 """
 import argparse
 import json
@@ -95,9 +96,9 @@ class PlainProtocol:
         labels = F.one_hot(torch.from_numpy(small).long(), classes)
         first = labels.permute(2, 0, 1).float()
         mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (MEAN, STD))
-        start = time.perf_counter()
+        start = time.process_time()
         near = self.window(rows, columns)
-        self.window_seconds = time.perf_counter() - start
+        self.window_seconds = time.process_time() - start
         start_tokens = self.tokens((frames[0].float() - mean) / std).T
         queue, masks = [], [first_mask.numpy()]
         for frame in frames[1:]:
@@ -135,9 +136,9 @@ def best_of(repeats, *functions):
     seconds, results = [[] for _ in functions], [None] * len(functions)
     for _ in range(repeats):
         for i, function in enumerate(functions):
-            start = time.perf_counter()
+            start = time.process_time()
             results[i] = function()
-            seconds[i].append(time.perf_counter() - start)
+            seconds[i].append(time.process_time() - start)
     return [min(values) for values in seconds], results
 
 

@@ -8,6 +8,8 @@ import math
 import cv2
 import numpy as np
 
+from .image_ops import blend, grey, heat
+
 _ROWS = ('attention', 'raw tracks', 'refined tracks', 'masks')
 _BACKGROUND = (250, 250, 250)
 _INK = (30, 30, 30)
@@ -146,9 +148,7 @@ class TrackVisualizer:
 
     def _heat(self, frame, values, label=''):
         strength = self._stretched(values)
-        colour = cv2.applyColorMap((255 * strength).astype(np.uint8),
-                                   cv2.COLORMAP_INFERNO)[..., ::-1]
-        image = _blend(_grey(frame), colour, 0.3 + 0.5 * strength)
+        image = heat(frame, strength)
         peak = values.max() / values.mean()
         return self._note(image, f'{label}peak {peak:.2f}x')
 
@@ -156,11 +156,11 @@ class TrackVisualizer:
         """Each pixel in the colour of its strongest object."""
         strength = np.stack([self._stretched(values) for values in maps])
         colour = _colours(len(maps))[strength.argmax(0)]
-        return _blend(_grey(frame), colour, 0.8 * strength.max(0)**1.5)
+        return blend(grey(frame), colour, 0.8 * strength.max(0)**1.5)
 
     def _masked(self, frame, mask):
         pixels = self._mask_pixels(mask)
-        image = _blend(
+        image = blend(
             np.broadcast_to(_HIDDEN, frame.shape).copy(), frame, pixels)
         return self._note(image, f'{100 * mask.mean():.0f} % kept')
 
@@ -171,7 +171,7 @@ class TrackVisualizer:
         total = pixels.sum(0)
         mean = np.tensordot(pixels, colours, axes=(0, 0))
         mean /= np.maximum(total, 1e-12)[..., None]
-        image = _blend(frame, mean, 0.35 * total.clip(0, 1))
+        image = blend(frame, mean, 0.35 * total.clip(0, 1))
         line = max(self.cell // 96, 1)
         for i, colour in enumerate(colours):
             outlines, _ = cv2.findContours(
@@ -226,15 +226,3 @@ def _colours(number):
     hues = [(0.08 + i / number) % 1 for i in range(number)]
     return np.array([colorsys.hsv_to_rgb(hue, 0.85, 1.)
                      for hue in hues], np.float32) * 255
-
-
-def _grey(frame):
-    return cv2.cvtColor(
-        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-
-
-def _blend(below, above, share):
-    """Mix two images (h, w, 3) by ``share`` (h, w) of the upper one."""
-    share = share[..., None]
-    mixed = (1 - share) * below + share * above
-    return mixed.round().clip(0, 255).astype(np.uint8)

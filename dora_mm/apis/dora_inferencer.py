@@ -1,0 +1,174 @@
+# Letters: T frames, K objects, H heads, h, w rows and columns of patches, D
+# channels.
+from pathlib import Path
+from typing import Dict, Optional, Union
+
+import cv2
+import numpy as np
+import torch
+from mmengine.device import get_device
+
+from dora_mm.datasets.readers import build_reader
+from dora_mm.models import load_backbone
+from dora_mm.visualization.clip_tracks import load_track_model
+
+_IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+_MEAN = torch.tensor((123.675, 116.28, 103.53)).reshape(3, 1, 1)
+_STD = torch.tensor((58.395, 57.12, 57.375)).reshape(3, 1, 1)
+
+
+class DoRAInferencer:
+    """What a backbone makes of an image or a video.
+
+    Example: ``DoRAInferencer('iter_N.pth')('walk.mp4')['attention']``
+
+    Args:
+        source (str): A checkpoint of any layout, or a config file for random
+            weights; see :func:`load_backbone`. Objects are tracked with a
+            DoRA run's checkpoint or config only.
+        key (str): 'teacher' or 'student', of the features; the teacher
+            tracks. Defaults to 'teacher'.
+        size (int): Pixels of the short side that frames are resized to; the
+            long side keeps the proportion, to a multiple of the patch.
+            Defaults to 224.
+        batch_size (int): Frames at a time. Defaults to 8.
+        device (str, optional): Defaults to an accelerator, if there is one.
+        **kwargs: Further arguments of :func:`load_backbone`.
+
+    Raises:
+        ValueError: If the source is missing, unsafe or unknown, or ``size``
+            is less than a patch.
+    """
+
+    def __init__(self,
+                 source: str,
+                 key: str = 'teacher',
+                 size: int = 224,
+                 batch_size: int = 8,
+                 device: Optional[str] = None,
+                 **kwargs) -> None:
+        self.backbone = load_backbone(source, key, **kwargs)
+        if not hasattr(self.backbone, 'forward_track'):
+            raise ValueError(f'{source}: only a ViT has attention to look at')
+        self.device = device or get_device()
+        self.backbone.to(self.device)
+        if size < self.backbone.patch_size:
+            raise ValueError(f'size={size} is less than a patch of '
+                             f'{self.backbone.patch_size} pixels')
+        self.size = size
+        self.batch_size = batch_size
+        self.tracker = self._load_tracker(source)
+
+    def __call__(self,
+                 inputs: Union[str, Path, np.ndarray],
+                 num_frames: int = 8,
+                 interval: float = 1.,
+                 start: float = 0.,
+                 seed: int = 0) -> Dict[str, np.ndarray]:
+        """Look at an image or at some frames of a video.
+
+        Args:
+            inputs (str | Path | np.ndarray): An image file, a video file, or
+                pixels, uint8 (H, W, 3) or (T, H, W, 3), RGB.
+            num_frames (int): T, of a video file. Defaults to 8.
+            interval (float): Seconds between them. Defaults to 1.
+            start (float): Second of the first one. Defaults to 0.
+            seed (int): Of the draw of the heads that discover objects.
+                Defaults to 0.
+
+        Returns:
+            dict[str, np.ndarray]: ``frames``, uint8 (T, size, size', 3), as
+            the model sees them; ``cls`` (T, D) and ``patches`` (T, h, w, D)
+            after the final norm; ``attention`` (T, H, h, w), the [CLS] row of
+            the last layer; and with a DoRA model ``tracks`` (T, K, h, w),
+            which sum to 1 over a frame, ``masks`` (T, K, h, w), what the
+            student would see, and ``heads`` (K,). Floats are float32.
+
+        Raises:
+            ValueError: If there is no such file, or pixels or numbers of
+                frames do not fit.
+        """
+        frames = self._resize(self._read(inputs, num_frames, interval, start))
+        images = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+        images = ((images - _MEAN) / _STD).to(self.device)
+        patch = self.backbone.patch_size
+        grid = (frames.shape[1] // patch, frames.shape[2] // patch)
+        result = dict(frames=frames, **self._features(images, grid))
+        if self.tracker is not None:
+            result.update(self._tracks(images, grid, seed))
+        return result
+
+    def _load_tracker(self, source):
+        try:
+            model, _ = load_track_model(source)
+        except ValueError:  # a backbone alone, or DINO
+            return None
+        return model.to(self.device)
+
+    def _read(self, inputs, num_frames, interval, start):
+        """Frames, uint8 (T, H, W, 3)."""
+        if isinstance(inputs, np.ndarray):
+            frames = inputs[None] if inputs.ndim == 3 else inputs
+            if frames.dtype != np.uint8 or frames.ndim != 4 \
+                    or frames.shape[-1] != 3:
+                raise ValueError(
+                    'pixels must be uint8 (H, W, 3) or (T, H, W, 3), but got '
+                    f'{inputs.dtype} {inputs.shape}')
+            return frames
+        if not Path(inputs).is_file():
+            raise ValueError(f'{inputs} is not a file: give an image, a '
+                             'video, or an array')
+        if Path(inputs).suffix.lower() in _IMAGES:
+            image = cv2.imread(str(inputs))
+            if image is None:
+                raise ValueError(f'{inputs} cannot be decoded')
+            return image[None, ..., ::-1]
+        reader = build_reader(str(inputs))
+        try:
+            places = np.arange(num_frames) * interval + start
+            indices = (places * reader.fps).round().astype(int)
+            if num_frames < 1 or indices.max() >= reader.num_frames \
+                    or indices.min() < 0:
+                raise ValueError(
+                    f'{inputs} has {reader.num_frames} frames, '
+                    f'{reader.fps:g} a second: {num_frames} frames, '
+                    f'{interval} s apart, from {start} s on do not fit')
+            return reader.get_frames(indices)
+        finally:
+            reader.close()
+
+    def _resize(self, frames):
+        patch = self.backbone.patch_size
+        scale = self.size / min(frames.shape[1:3])
+        height, width = (
+            max(round(side * scale / patch), 1) * patch
+            for side in frames.shape[1:3])
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        return np.stack([
+            cv2.resize(np.ascontiguousarray(frame), (width, height),
+                       interpolation=way) for frame in frames
+        ])  # yapf: disable
+
+    @torch.no_grad()
+    def _features(self, images, grid):
+        parts = [
+            # every frame as the first frame of its own clip
+            self.backbone.forward_track(part[:, None], -1, 'final')
+            for part in images.split(self.batch_size)
+        ]
+
+        def join(name):
+            return torch.cat([getattr(part, name) for part in parts]).cpu()
+
+        return dict(
+            cls=join('cls_token')[:, 0].numpy(),
+            patches=join('patch_tokens').unflatten(1, grid).numpy(),
+            attention=join('cls_attn').unflatten(2, grid).numpy())
+
+    def _tracks(self, images, grid, seed):
+        self.tracker.seed_step(seed)
+        found = self.tracker.track(images[None])
+        return dict(
+            tracks=found['track_attn'][0].unflatten(2, grid).cpu().numpy(),
+            masks=found['object_masks'][0].cpu().numpy(),
+            heads=found['heads'][0].cpu().numpy())

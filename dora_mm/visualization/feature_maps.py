@@ -1,0 +1,64 @@
+"""Attention maps and principal components of patch features.
+
+Letters: T frames, H heads, h, w rows and columns of patches, D channels.
+"""
+import cv2
+import numpy as np
+
+from .image_ops import heat
+
+
+def pca_colours(patches: np.ndarray) -> np.ndarray:
+    """The three main components of patch features as red, green and blue.
+
+    The components are those of all frames together, so a colour means the
+    same in each. Their signs are chosen so that the frames' mean cube is
+    positive; each component is stretched between its 1st and 99th percentile.
+
+    Args:
+        patches (np.ndarray): (T, h, w, D), D >= 3.
+
+    Returns:
+        np.ndarray: uint8 (T, h, w, 3).
+
+    Raises:
+        ValueError: If there are less than three channels or patches.
+    """
+    flat = patches.reshape(-1, patches.shape[-1]).astype(np.float64)
+    if min(flat.shape) < 3:
+        raise ValueError('three components need at least three channels and '
+                         f'three patches, but got {patches.shape}')
+    flat = flat - flat.mean(0)
+    _, _, directions = np.linalg.svd(flat, full_matrices=False)
+    values = flat @ directions[:3].T
+    values *= np.where((values**3).mean(0) < 0, -1, 1)
+    low, high = np.percentile(values, (1, 99), axis=0)
+    values = (values - low) / np.maximum(high - low, 1e-12)
+    colours = (255 * values.clip(0, 1)).round().astype(np.uint8)
+    return colours.reshape(*patches.shape[:3], 3)
+
+
+def feature_strip(frame: np.ndarray, attention: np.ndarray,
+                  colours: np.ndarray) -> np.ndarray:
+    """A frame, its components, and the attention: mean, then each head.
+
+    Args:
+        frame (np.ndarray): uint8 (H', W', 3), RGB.
+        attention (np.ndarray): (H, h, w).
+        colours (np.ndarray): uint8 (h, w, 3), of :func:`pca_colours`.
+
+    Returns:
+        np.ndarray: uint8, the pictures side by side.
+    """
+    size = frame.shape[1::-1]
+    pictures = [
+        frame,
+        cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
+    ]
+    for values in (attention.mean(0), *attention):
+        span = max(values.max() - values.min(), 1e-12)
+        values = (values - values.min()) / span
+        values = cv2.resize(
+            values.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+        pictures.append(heat(frame, values.clip(0, 1)))
+    return np.concatenate(pictures, axis=1)

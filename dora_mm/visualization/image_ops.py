@@ -1,0 +1,32 @@
+"""Pictures out of pictures and maps."""
+import cv2
+import numpy as np
+
+
+def grey(frame: np.ndarray) -> np.ndarray:
+    """Take the colour out of uint8 (h, w, 3), RGB."""
+    return cv2.cvtColor(
+        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def blend(below: np.ndarray, above: np.ndarray,
+          share: np.ndarray) -> np.ndarray:
+    """Mix two images (h, w, 3) by ``share`` (h, w) of the upper one."""
+    share = share[..., None]
+    mixed = (1 - share) * below + share * above
+    return mixed.round().clip(0, 255).astype(np.uint8)
+
+
+def heat(frame: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """Lay a map over a grey frame, dark to bright.
+
+    Args:
+        frame (np.ndarray): uint8 (h, w, 3), RGB.
+        strength (np.ndarray): (h, w), in [0, 1].
+
+    Returns:
+        np.ndarray: uint8 (h, w, 3), RGB.
+    """
+    colour = cv2.applyColorMap((255 * strength).astype(np.uint8),
+                               cv2.COLORMAP_INFERNO)[..., ::-1]
+    return blend(grey(frame), colour, 0.3 + 0.5 * strength)

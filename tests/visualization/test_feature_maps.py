@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from dora_mm.visualization.feature_maps import feature_strip, pca_colours
+
+
+def test_components_are_those_of_all_frames():
+    """Patches in four groups come out in four colours, the same ones in both
+    frames."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(12, 12)))[0][:4] * [[9], [6], [3],
+                                                             [0]]
+    groups = rng.integers(0, 4, (2, 5, 4))
+    patches = axes[groups] + 0.01 * rng.normal(size=(2, 5, 4, 12))
+    colours = pca_colours(patches).astype(int)
+    for group in range(4):
+        inside = colours[groups == group]
+        assert np.ptp(inside, axis=0).max() < 8
+        for other in range(group):
+            gap = inside.mean(0) - colours[groups == other].mean(0)
+            assert np.abs(gap).max() > 60
+    # turning the feature space changes no picture
+    turn = np.linalg.qr(rng.normal(size=(12, 12)))[0]
+    assert np.abs(pca_colours(patches @ turn).astype(int) - colours).max() <= 1
+
+
+def test_too_few_channels():
+    with pytest.raises(ValueError, match='at least three channels'):
+        pca_colours(np.zeros((1, 4, 4, 2)))
+
+
+def test_strip_shows_each_head():
+    frame = np.full((32, 48, 3), 90, np.uint8)
+    colours = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    attention = np.zeros((2, 2, 3))
+    attention[0, 0, 0] = attention[1, 1, 2] = 1
+    strip = feature_strip(frame, attention, colours)
+    assert strip.shape == (32, 5 * 48, 3)
+    assert (strip[:, :48] == frame).all()
+    assert (strip[20, 50] == colours[1, 0]).all()
+    # the first head is bright in the upper left, the second lower right
+    first, second = strip[:, 144:192].sum(-1), strip[:, 192:].sum(-1)
+    assert first[4, 4] > first[28, 44] and second[4, 4] < second[28, 44]

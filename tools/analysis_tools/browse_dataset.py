@@ -1,0 +1,123 @@
+"""Look at clips and views exactly as a model gets them.
+
+Example: python tools/analysis_tools/browse_dataset.py CONFIG --num 8
+
+Takes the clips in the order of a run with the config's seed and cuts their
+views as its data preprocessor does. One picture for each clip: the frames
+that the worker hands over, then a row for each global and each local view;
+a column for each frame. Masks need a teacher: tools/visualize_tracks.py.
+"""
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from dora_mm.datasets.readers import VideoDecodeError
+from dora_mm.registry import MODELS
+from dora_mm.utils.launch import set_dataloader_defaults
+from dora_mm.visualization.write_images import write_png
+
+
+def parse_args(args=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of a pretraining run')
+    parser.add_argument(
+        '--num', type=int, default=8, help='clips to show (default: 8)')
+    parser.add_argument(
+        '--cell',
+        type=int,
+        default=128,
+        help='pixels of one picture (default: 128)')
+    parser.add_argument(
+        '--out-dir',
+        default='work_dirs/browse',
+        help='folder to write to (default: work_dirs/browse)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings, for instance: '
+        'train_dataloader.dataset.video=walk.mp4')
+    return parser.parse_args(args)
+
+
+@torch.no_grad()
+def clips_and_views(cfg):
+    """What a run with this config sees, clip by clip.
+
+    Args:
+        cfg (Config): Of a pretraining run.
+
+    Yields:
+        tuple: The clip, uint8 (T, h, w, 3), and a dict from a name to a
+        view, uint8 (T, size, size, 3).
+    """
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    loader = cfg.train_dataloader
+    set_dataloader_defaults(loader)
+    loader.update(pin_memory=False, num_workers=0, persistent_workers=False)
+    loader.pop('timeout', None)
+    loader = Runner.build_dataloader(
+        loader, seed=cfg.get('randomness', {}).get('seed', 0))
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    std, mean = (
+        values.reshape(3, 1, 1).cpu()
+        for values in (preprocessor.std, preprocessor.mean))
+    for batch in loader:
+        clips = batch['inputs'].permute(0, 1, 3, 4, 2).numpy()
+        views = preprocessor(batch, training=True)['inputs']
+        for i, clip in enumerate(clips):
+            shown = {}
+            for kind in ('global', 'local'):
+                for v, view in enumerate(views[f'{kind}_clips']):
+                    pixels = (view[i] * std + mean) * 255
+                    shown[f'{kind} {v}'] = pixels.round().clamp(0, 255).to(
+                        torch.uint8).permute(0, 2, 3, 1).numpy()
+            yield clip, shown
+
+
+def sheet(clip, views, cell):
+    """All of a clip as one picture, uint8 (height, width, 3)."""
+    rows = []
+    for name, frames in dict(clip=clip, **views).items():
+        row = np.concatenate(
+            [cv2.resize(frame, (cell, cell)) for frame in frames], axis=1)
+        cv2.putText(row, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
+                    (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(row, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
+                    (255, 255, 255), 1, cv2.LINE_AA)
+        rows.append(row)
+    return np.concatenate(rows)
+
+
+def browse(args):
+    """Write ``clipNNN.png``."""
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    folder, number = Path(args.out_dir), 0
+    for clip, views in clips_and_views(cfg):
+        if number == args.num:
+            break
+        folder.mkdir(parents=True, exist_ok=True)
+        write_png(folder / f'clip{number:03}.png',
+                  sheet(clip, views, args.cell))
+        number += 1
+    print(f'{number} clips written to {folder}')
+
+
+def main():
+    try:
+        browse(parse_args())
+    except (ValueError, VideoDecodeError) as error:
+        raise SystemExit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,88 @@
+"""Attention maps and principal components of an image or a video.
+
+Example: python tools/visualize_features.py walk.mp4 work_dirs/run/iter_N.pth
+
+Writes one picture for each frame, from left to right: the frame, the three
+main components of its patch features as colours (the same ones in all
+frames), the attention of [CLS] in the last layer, mean and each head. Frames
+of a video also become features.mp4.
+"""
+import argparse
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+
+from dora_mm.apis import DoRAInferencer
+from dora_mm.datasets.readers import VideoDecodeError
+from dora_mm.visualization.feature_maps import feature_strip, pca_colours
+from dora_mm.visualization.write_images import write_mp4, write_png
+
+
+def parse_args(args=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('input', help='image or video file')
+    parser.add_argument(
+        'model',
+        metavar='CHECKPOINT|CONFIG',
+        help='a checkpoint, or a config file for random weights')
+    parser.add_argument(
+        '--key',
+        choices=('teacher', 'student'),
+        default='teacher',
+        help='network of the checkpoint (default: teacher)')
+    parser.add_argument(
+        '--size',
+        type=int,
+        default=224,
+        help='pixels of the short side (default: 224)')
+    parser.add_argument(
+        '--num-frames',
+        type=int,
+        default=8,
+        help='frames of a video (default: 8)')
+    parser.add_argument(
+        '--interval',
+        type=float,
+        default=1.,
+        help='seconds between frames (default: 1)')
+    parser.add_argument(
+        '--start', type=float, default=0., help='first second (default: 0)')
+    parser.add_argument(
+        '--out-dir',
+        default='work_dirs/features',
+        help='folder to write to (default: work_dirs/features)')
+    return parser.parse_args(args)
+
+
+def visualize(args):
+    """Write ``NAME_NNN.png`` and, of a video, ``features.mp4``."""
+    inferencer = DoRAInferencer(args.model, args.key, args.size)
+    found = inferencer(args.input, args.num_frames, args.interval, args.start)
+    folder = Path(args.out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    strips = [
+        feature_strip(*parts)
+        for parts in zip(found['frames'], found['attention'],
+                         pca_colours(found['patches']))
+    ]
+    for number, strip in enumerate(strips):
+        write_png(folder / f'{Path(args.input).stem}_{number:03}.png', strip)
+    if len(strips) > 1:
+        write_mp4(folder / 'features.mp4', strips, args.interval)
+    print(f'{len(strips)} pictures written to {folder}')
+
+
+def main():
+    args = parse_args()
+    # random weights come with a line for each of hundreds of parameters
+    MMLogger.get_current_instance().setLevel('WARNING')
+    try:
+        visualize(args)
+    except (ValueError, VideoDecodeError) as error:
+        raise SystemExit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
