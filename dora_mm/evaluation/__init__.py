@@ -1,6 +1,12 @@
 """Metrics, and the pure functions behind them."""
+from .corloc_metric import CorLocMetric
 from .davis_metric import DAVISMetric
+from .got10k_metric import GOT10kMetric
+from .iou_metric import IoUMetric
 from .knn_metric import KNNMetric
 from .metrics import SweepAccuracy
 
-__all__ = ['DAVISMetric', 'KNNMetric', 'SweepAccuracy']
+__all__ = [
+    'CorLocMetric', 'DAVISMetric', 'GOT10kMetric', 'IoUMetric',
+    'KNNMetric', 'SweepAccuracy'
+]

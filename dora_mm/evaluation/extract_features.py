@@ -1,5 +1,5 @@
 # Letters: M images, D channels.
-from typing import Callable, Tuple
+from typing import Callable, List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -11,14 +11,58 @@ from .progress import progress
 
 
 @torch.no_grad()
-def extract_features(encode: Callable[[dict], Tensor],
-                     loader: DataLoader,
-                     text: str = 'features') -> Tuple[Tensor, Tensor]:
-    """Features of a whole data set, on every rank the same.
+def collect(encode: Callable[[dict], Tuple[Tensor, ...]],
+            loader: DataLoader,
+            text: str = 'images') -> List[Tensor]:
+    """Tensors of a whole data set, on every rank the same.
 
     Samplers fill up the last ranks with repeated images; each is put in the
     place that its index says, so the result does not depend on the number of
     ranks.
+
+    Args:
+        encode (callable): A batch to tensors (B, ...), always of the same
+            shapes.
+        loader (DataLoader): Its ``data_samples`` have ``sample_idx``.
+        text (str): Label of the progress bar.
+
+    Returns:
+        list[Tensor]: (M, ...), on the device of the first tensor.
+
+    Raises:
+        ValueError: If an image was not seen.
+    """
+    size = len(loader.dataset)
+    result, seen = None, torch.zeros(size, dtype=torch.bool)
+    for batch in progress(loader, text):
+        found = encode(batch)
+        device = found[0].device
+        if result is None:
+            result = [
+                part.new_empty(size, *part.shape[1:]).to(device)
+                for part in found
+            ]
+        indices = torch.tensor([s.sample_idx for s in batch['data_samples']],
+                               device=device)
+        # Every rank has as many batches: the sampler sees to that.
+        places = all_gather(indices)
+        for whole, part in zip(result, found):
+            for values, where in zip(all_gather(part.to(device)), places):
+                whole[where] = values
+        for where in places:
+            seen[where.cpu()] = True
+    if not seen.all():
+        raise ValueError(
+            f'{int((~seen).sum())} of {size} images were not seen: use '
+            "sampler=dict(type='DefaultSampler', shuffle=False, "
+            'round_up=True) and no drop_last')
+    return result
+
+
+def extract_features(encode: Callable[[dict], Tensor],
+                     loader: DataLoader,
+                     text: str = 'features') -> Tuple[Tensor, Tensor]:
+    """Features of a whole data set, on every rank the same.
 
     Args:
         encode (callable): A batch to features (B, D).
@@ -33,22 +77,11 @@ def extract_features(encode: Callable[[dict], Tensor],
     Raises:
         ValueError: If an image was not seen.
     """
-    size = len(loader.dataset)
-    features, labels = None, torch.full((size, ), -1)
-    for batch in progress(loader, text):
-        found = F.normalize(encode(batch).float(), dim=1)
-        if features is None:
-            features = found.new_empty(size, found.shape[1])
-        places = torch.tensor([(sample.sample_idx, int(sample.gt_label))
-                               for sample in batch['data_samples']])
-        # Every rank has as many batches: the sampler sees to that.
-        for values, where in zip(
-                all_gather(found), all_gather(places.to(found.device))):
-            features[where[:, 0]] = values
-            labels[where[:, 0].cpu()] = where[:, 1].cpu()
-    if (labels < 0).any():
-        raise ValueError(
-            f'{int((labels < 0).sum())} of {size} images were not seen: use '
-            "sampler=dict(type='DefaultSampler', shuffle=False, "
-            'round_up=True) and no drop_last')
-    return features, labels.to(features.device)
+
+    def both(batch):
+        features = F.normalize(encode(batch).float(), dim=1)
+        labels = [int(s.gt_label) for s in batch['data_samples']]
+        return features, torch.tensor(labels)
+
+    features, labels = collect(both, loader, text)
+    return features, labels

@@ -5,9 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Similarities that lie in memory at a time: 256 MB in float32.
-_MAX_SIMILARITIES = 1 << 26
-_ROWS = 1 << 16
+from .nearest_rows import nearest_rows
 
 
 class KNNClassifier:
@@ -66,12 +64,7 @@ class KNNClassifier:
             dict[int, Tensor]: k to (B, C), float32.
         """
         queries = F.normalize(queries.to(self.features.dtype), dim=1)
-        rows = max(_MAX_SIMILARITIES // min(_ROWS, len(self.features)), 1)
-        parts = [self._votes(part) for part in queries.split(rows)]
-        return {k: torch.cat([part[k] for part in parts]) for k in self.ks}
-
-    def _votes(self, queries):
-        similarity, index = self._nearest(queries, max(self.ks))
+        similarity, index = nearest_rows(self.features, queries, max(self.ks))
         weights = (similarity.float() / self.temperature).exp()
         labels = self.labels[index]  # (B, k)
         votes = weights.new_zeros(len(queries), self.num_classes)
@@ -80,19 +73,3 @@ class KNNClassifier:
             votes.scatter_add_(1, labels[:, done:k], weights[:, done:k])
             found[k], done = votes.clone(), k
         return found
-
-    def _nearest(self, queries, k):
-        """Similarities (B, k), falling, and their rows in the memory."""
-        best = index = None
-        for start in range(0, len(self.features), _ROWS):
-            block = self.features[start:start + _ROWS]
-            similarity, rows = (queries @ block.T).topk(min(k, len(block)))
-            rows = rows + start
-            if best is not None:
-                similarity = torch.cat((best, similarity), dim=1)
-                rows = torch.cat((index, rows), dim=1)
-                similarity, order = similarity.topk(
-                    min(k, similarity.shape[1]))
-                rows = rows.gather(1, order)
-            best, index = similarity, rows
-        return best, index

@@ -13,7 +13,7 @@ from clean_python import ROOT
 
 import dora_mm
 from dora_mm import config_path
-from dora_mm.evaluation import KNNMetric, knn_classifier
+from dora_mm.evaluation import KNNMetric, nearest_rows
 from dora_mm.evaluation.knn_classifier import KNNClassifier
 
 KS = (1, 5, 20)
@@ -28,8 +28,8 @@ def features(number, seed, dims=16):
 def test_votes_equal_scikit_learn(monkeypatch, rows):
     """Also when the memory is searched in pieces, smaller than k even."""
     neighbors = pytest.importorskip('sklearn.neighbors')
-    monkeypatch.setattr(knn_classifier, '_ROWS', rows)
-    monkeypatch.setattr(knn_classifier, '_MAX_SIMILARITIES', 5 * rows)
+    monkeypatch.setattr(nearest_rows, '_ROWS', rows)
+    monkeypatch.setattr(nearest_rows, '_QUERIES', 10)
     memory, queries = features(200, 0), features(33, 1)
     labels = torch.randint(
         6, (200, ), generator=torch.Generator().manual_seed(2))

@@ -1,0 +1,12 @@
+# A training-free box tracker on GOT-10k's validation videos: AO and SR.
+# NOT the paper's number (41.4): the paper fine-tunes a tracker.
+# Command: python tools/test.py configs/evaluation/got10k.py CHECKPOINT \
+#     --data PATH, the folder with val
+# Expected: not run.
+_base_ = ['./davis2017.py']
+
+model = dict(type='dora_mm.BoxTracker')
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='dora_mm.GOT10kDataset', root='data/GOT-10k'))
+test_evaluator = dict(_delete_=True, type='dora_mm.GOT10kMetric')

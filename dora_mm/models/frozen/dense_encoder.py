@@ -1,0 +1,50 @@
+# Letters: B images, N patches, D channels.
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dora_mm.registry import MODELS
+from .frozen_encoder import FrozenEncoder
+
+
+@MODELS.register_module()
+class DenseEncoder(FrozenEncoder):
+    """Images to the patch tokens of a frozen backbone.
+
+    Its arguments are those of :class:`FrozenEncoder`.
+    """
+
+    def forward(self,
+                inputs: Tensor,
+                data_samples=None,
+                mode: str = 'tensor') -> Tensor:
+        """Patch tokens after the final norm.
+
+        Args:
+            inputs (Tensor): (B, 3, h, w), normalised.
+            data_samples: Not used.
+            mode (str): 'tensor'; there is no loss.
+
+        Returns:
+            Tensor: (B, N, D).
+
+        Raises:
+            ValueError: If another mode is asked for.
+        """
+        if mode != 'tensor':
+            raise ValueError(f'a frozen encoder has no mode {mode!r}, only '
+                             "'tensor'")
+        return self.backbone(inputs)[-1][:, 1:]
+
+    @torch.no_grad()
+    def encode(self, batch: dict) -> Tensor:
+        """A batch of a data loader to patch features.
+
+        Args:
+            batch (dict): ``inputs``, B images, uint8 (B, 3, h, w), RGB.
+
+        Returns:
+            Tensor: (B, N, D), float32, L2-normalised.
+        """
+        inputs = self.data_preprocessor(batch)['inputs']
+        return F.normalize(self(inputs).float(), dim=-1)

@@ -1,0 +1,125 @@
+"""Retrieval of patches against loops, and through the command."""
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from clean_python import ROOT, check_run
+from PIL import Image
+
+from dora_mm import config_path
+from dora_mm.datasets import MaskedImages
+from dora_mm.engine.loops.dense_knn_loop import DenseKNNLoop, patch_labels
+from dora_mm.evaluation import IoUMetric
+
+
+def test_patch_labels_against_loops():
+    rng = np.random.default_rng(0)
+    mask = rng.choice([0, 1, 2, 255], (6, 9)).astype(np.uint8)
+    mask[:3, :3] = 255
+    found = patch_labels(torch.from_numpy(mask), 3, 4)
+    for row in range(2):
+        for column in range(3):
+            pixels = mask[3 * row:3 * row + 3, 3 * column:3 * column + 3]
+            counted = [int(p) for p in pixels.flat if p != 255]
+            expected = [
+                counted.count(c) / max(len(counted), 1) for c in range(4)
+            ]
+            assert found[3 * row + column].tolist() == pytest.approx(expected)
+
+
+def test_segmentation_against_loops():
+    generator = torch.Generator().manual_seed(0)
+    memory = F.normalize(torch.randn(40, 5, generator=generator), dim=1)
+    labels = torch.rand(40, 3, generator=generator)
+    queries = F.normalize(torch.randn(2, 6, 5, generator=generator), dim=-1)
+    loop = DenseKNNLoop.__new__(DenseKNNLoop)
+    loop.patch, loop.num_neighbours, loop.temperature = 1, 4, 0.1
+    found = loop._segment(queries, (memory, labels), (2, 3))
+    for image in range(2):
+        for place in range(6):
+            dots = [float(queries[image, place] @ row) for row in memory]
+            near = sorted(range(40), key=lambda i: -dots[i])[:4]
+            weights = [math.exp(dots[i] / 0.1) for i in near]
+            scores = [
+                sum(w * float(labels[i, c]) for w, i in zip(weights, near))
+                for c in range(3)
+            ]
+            assert found[image].flatten()[place] == np.argmax(scores)
+
+
+def test_iou_against_sets():
+    rng = np.random.default_rng(0)
+    metric, pixels = IoUMetric(), []
+    for number in range(3):
+        pred = rng.integers(0, 3, (5, 7))
+        mask = np.where(rng.random((5, 7)) < 0.6, pred, rng.integers(0, 3))
+        mask[0, :2] = 255
+        metric.process(None, [
+            dict(
+                pred=torch.from_numpy(pred),
+                mask=torch.from_numpy(mask),
+                num_classes=5)
+        ])
+        pixels += [(p, m) for p, m in zip(pred.flat, mask.flat) if m != 255]
+    ious = []
+    for c in range(3):  # the other two occur nowhere
+        both = sum(p == m == c for p, m in pixels)
+        ious.append(both / sum(p == c or m == c for p, m in pixels))
+    assert metric.evaluate(3) == pytest.approx({
+        'dense/mIoU':
+        100 * np.mean(ious),
+        'dense/accuracy':
+        100 * np.mean([p == m for p, m in pixels])
+    })
+
+
+@pytest.fixture(scope='module')
+def voc(tmp_path_factory):
+    """Halves of pure colours, a class each, with some pixels left out."""
+    root = tmp_path_factory.mktemp('voc')
+    for name in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
+        (root / name).mkdir(parents=True)
+    names = dict(train=['a', 'b', 'c'], val=['d', 'e'])
+    for split, members in names.items():
+        (root / f'ImageSets/Segmentation/{split}.txt').write_text(
+            '\n'.join(members))
+    colours = ((220, 40, 40), (40, 220, 40), (40, 40, 220))
+    for i, name in enumerate('abcde'):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[:, :48], mask[:, 48:] = i % 3, (i + 1) % 3
+        image = np.array(colours, np.uint8)[mask]
+        mask[:4] = 255
+        Image.fromarray(image).save(
+            root / f'JPEGImages/{name}.jpg', quality=95)
+        Image.fromarray(mask).save(root / f'SegmentationClass/{name}.png')
+    return root
+
+
+@pytest.mark.parametrize('memory_size', [1024000, 30])
+def test_command(voc, tmp_path, memory_size):
+    """Colours tell these classes apart, with all patches and with ten of
+    each image."""
+    loader = 'test_cfg.memory_dataloader'
+    check_run(sys.executable, ROOT / 'tools/test.py',
+              config_path('evaluation/hummingbird_voc.py'), 'colour', '--data',
+              voc, '--work-dir', tmp_path, '--cfg-options',
+              f'test_cfg.memory_size={memory_size}',
+              'test_cfg.num_neighbours=5', 'test_dataloader.dataset.size=64',
+              f'{loader}.dataset.size=64', 'test_dataloader.num_workers=0',
+              f'{loader}.num_workers=0')
+    metrics = json.loads((tmp_path / 'results.json').read_text())['metrics']
+    assert metrics['dense/mIoU'] > 90
+
+
+def test_masks_are_checked(voc, tmp_path):
+    with pytest.raises(ValueError, match="missing or empty.*split='test'"):
+        MaskedImages(str(voc), 'test')
+    item = MaskedImages(str(voc), 'train', size=32)[1]
+    assert item['inputs'].shape == (3, 32, 32)
+    assert item['data_samples'].mask.unique().tolist() == [1, 2, 255]
+    with pytest.raises(ValueError, match='class numbers below 2'):
+        MaskedImages(str(voc), 'train', num_classes=2)[1]

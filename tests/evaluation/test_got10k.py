@@ -1,0 +1,113 @@
+"""AO and SR against loops, and boxes through the command."""
+import json
+import sys
+
+import numpy as np
+import pytest
+from clean_python import ROOT, check_run
+from PIL import Image
+
+from dora_mm import config_path
+from dora_mm.datasets import GOT10kDataset
+from dora_mm.evaluation import GOT10kMetric
+from dora_mm.evaluation.box_overlap import box_overlap
+from dora_mm.models.frozen.box_tracker import box_mask, mask_box
+
+
+def slow_overlap(a, b):
+    """By counting the cells of a grid of quarters."""
+    cells = [{(x, y)
+              for x in range(round(4 * left), round(4 * right))
+              for y in range(round(4 * top), round(4 * bottom))}
+             for left, top, right, bottom in (a, b)]
+    union = len(cells[0] | cells[1])
+    return len(cells[0] & cells[1]) / union if union else 0.
+
+
+def random_boxes(rng, number):
+    corners = rng.integers(-20, 60, (number, 2, 2)) / 4
+    return np.concatenate((corners.min(1), corners.max(1)), 1)
+
+
+def test_overlap_against_counting():
+    rng = np.random.default_rng(0)
+    boxes, others = random_boxes(rng, 50), random_boxes(rng, 50)
+    expected = [slow_overlap(a, b) for a, b in zip(boxes, others)]
+    np.testing.assert_allclose(box_overlap(boxes, others), expected)
+
+
+def test_metric_against_loops(tmp_path):
+    rng = np.random.default_rng(1)
+    metric, pooled = GOT10kMetric(str(tmp_path)), []
+    for name, number in (('a', 30), ('b', 20)):
+        truth = random_boxes(rng, number)
+        found = truth + rng.integers(-4, 5, truth.shape) / 4
+        visible = rng.random(number) < 0.7
+        metric.process(None, [
+            dict(
+                name=name,
+                boxes=truth,
+                pred_boxes=found,
+                visible=visible,
+                ori_shape=(10, 12))
+        ])
+        for t in range(1, number):
+            if visible[t]:
+                clipped = [[
+                    min(max(value, 0), limit)
+                    for value, limit in zip(box, (12, 10, 12, 10))
+                ] for box in (truth[t], found[t])]
+                pooled.append(slow_overlap(*clipped))
+    expected = {
+        'got10k/AO': 100 * sum(pooled) / len(pooled),
+        'got10k/SR0.50': 100 * sum(o > 0.5 for o in pooled) / len(pooled),
+        'got10k/SR0.75': 100 * sum(o > 0.75 for o in pooled) / len(pooled)
+    }
+    assert metric.evaluate(2) == pytest.approx(expected)
+    written = np.loadtxt(tmp_path / 'b/b_001.txt', delimiter=',')
+    np.testing.assert_allclose(written[:, :2] + written[:, 2:], found[:, 2:])
+
+
+def test_boxes_and_masks():
+    mask = box_mask((3.2, -4, 8, 5.6), (10, 12))
+    assert mask.sum() == 5 * 6
+    assert mask_box(mask, None).tolist() == [3, 0, 8, 6]
+    mask[9, 11] = 1  # a smaller piece
+    assert mask_box(mask, None).tolist() == [3, 0, 8, 6]
+    assert mask_box(0 * mask, (1, 2, 3, 4)).tolist() == [1, 2, 3, 4]
+    assert box_mask((11.7, 9.8, 11.9, 9.9), (10, 12)).sum() == 1
+
+
+@pytest.fixture(scope='module')
+def got10k(tmp_path_factory):
+    """A red square that moves, hidden in one frame by the labels."""
+    root = tmp_path_factory.mktemp('got10k')
+    folder = root / 'val' / 'square'
+    folder.mkdir(parents=True)
+    lines = []
+    for t in range(6):
+        image = np.full((96, 128, 3), 40, np.uint8)
+        image[20:60, 10 + 6 * t:50 + 6 * t, 0] = 220
+        Image.fromarray(image).save(folder / f'{t + 1:08}.jpg', quality=95)
+        lines.append(f'{10 + 6 * t}.0,20.0,40.0,40.0')
+    (folder / 'groundtruth.txt').write_text('\n'.join(lines))
+    (folder / 'cover.label').write_text('8\n8\n8\n0\n8\n8')
+    return root
+
+
+def test_dataset(got10k, tmp_path):
+    item = GOT10kDataset(str(got10k), short_side=64)[0]
+    assert item['inputs'].shape == (6, 3, 64, 64)
+    sample = item['data_samples']
+    assert sample.boxes[1].tolist() == [16, 20, 56, 60]
+    assert sample.visible.tolist() == [True] * 3 + [False] + [True] * 2
+    with pytest.raises(ValueError, match='no val/VIDEO/groundtruth.txt'):
+        GOT10kDataset(str(tmp_path))
+
+
+def test_command(got10k, tmp_path):
+    check_run(sys.executable, ROOT / 'tools/test.py',
+              config_path('evaluation/got10k.py'), 'colour', '--data', got10k,
+              '--work-dir', tmp_path)
+    metrics = json.loads((tmp_path / 'results.json').read_text())['metrics']
+    assert metrics['got10k/AO'] > 70 and metrics['got10k/SR0.50'] == 100
