@@ -1,9 +1,14 @@
 import io
+import json
+import runpy
 import tarfile
 
 import numpy as np
 import pytest
+from clean_python import ROOT
 from PIL import Image
+
+from dora_mm import config_path
 
 
 @pytest.fixture(scope='session')
@@ -32,3 +37,22 @@ def image_set(tmp_path_factory):
             member.size = len(data)
             file.addfile(member, io.BytesIO(data))
     return root, archive
+
+
+@pytest.fixture
+def evaluate(tmp_path):
+    """Run tools/test.py in this process; the metrics that it writes."""
+    main = runpy.run_path(str(ROOT / 'tools/test.py'))['main']
+
+    def run(config, source, data, *options):
+        out = tmp_path / 'evaluation'
+        options = ('--cfg-options', *options) if options else ()
+        main([
+            config_path(f'evaluation/{config}'),
+            str(source), '--data',
+            str(data), '--work-dir',
+            str(out), *options
+        ])
+        return json.loads((out / 'results.json').read_text())['metrics']
+
+    return run

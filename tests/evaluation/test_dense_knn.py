@@ -1,16 +1,12 @@
 """Retrieval of patches against loops, and through the command."""
-import json
 import math
-import sys
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from clean_python import ROOT, check_run
 from PIL import Image
 
-from dora_mm import config_path
 from dora_mm.datasets import MaskedImages
 from dora_mm.engine.loops.dense_knn_loop import DenseKNNLoop, patch_labels
 from dora_mm.evaluation import IoUMetric
@@ -100,18 +96,15 @@ def voc(tmp_path_factory):
 
 
 @pytest.mark.parametrize('memory_size', [1024000, 30])
-def test_command(voc, tmp_path, memory_size):
+def test_command(evaluate, voc, memory_size):
     """Colours tell these classes apart, with all patches and with ten of
     each image."""
     loader = 'test_cfg.memory_dataloader'
-    check_run(sys.executable, ROOT / 'tools/test.py',
-              config_path('evaluation/hummingbird_voc.py'), 'colour', '--data',
-              voc, '--work-dir', tmp_path, '--cfg-options',
-              f'test_cfg.memory_size={memory_size}',
-              'test_cfg.num_neighbours=5', 'test_dataloader.dataset.size=64',
-              f'{loader}.dataset.size=64', 'test_dataloader.num_workers=0',
-              f'{loader}.num_workers=0')
-    metrics = json.loads((tmp_path / 'results.json').read_text())['metrics']
+    metrics = evaluate(
+        'hummingbird_voc.py', 'colour', voc,
+        f'test_cfg.memory_size={memory_size}', 'test_cfg.num_neighbours=5',
+        'test_dataloader.dataset.size=64', f'{loader}.dataset.size=64',
+        'test_dataloader.num_workers=0', f'{loader}.num_workers=0')
     assert metrics['dense/mIoU'] > 90
 
 

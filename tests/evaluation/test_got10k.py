@@ -1,13 +1,9 @@
 """AO and SR against loops, and boxes through the command."""
-import json
-import sys
 
 import numpy as np
 import pytest
-from clean_python import ROOT, check_run
 from PIL import Image
 
-from dora_mm import config_path
 from dora_mm.datasets import GOT10kDataset
 from dora_mm.evaluation import GOT10kMetric
 from dora_mm.evaluation.box_overlap import box_overlap
@@ -105,9 +101,7 @@ def test_dataset(got10k, tmp_path):
         GOT10kDataset(str(tmp_path))
 
 
-def test_command(got10k, tmp_path):
-    check_run(sys.executable, ROOT / 'tools/test.py',
-              config_path('evaluation/got10k.py'), 'colour', '--data', got10k,
-              '--work-dir', tmp_path)
-    metrics = json.loads((tmp_path / 'results.json').read_text())['metrics']
+def test_command(evaluate, got10k):
+    metrics = evaluate('got10k.py', 'colour', got10k,
+                       'test_dataloader.num_workers=0')
     assert metrics['got10k/AO'] > 70 and metrics['got10k/SR0.50'] == 100

@@ -71,9 +71,14 @@ def test_metric_counts_ranks():
     })
 
 
-def evaluate(image_root, out, *python, launcher='none'):
-    """tools/test.py as a process; its metrics."""
-    config = Path(config_path('evaluation/knn_cifar10-mini.py'))
+OPTIONS = ('test_cfg.ks=[1,3,9]', 'test_dataloader.batch_size=2',
+           'test_dataloader.num_workers=0',
+           'test_cfg.memory_dataloader.batch_size=2',
+           'test_cfg.memory_dataloader.num_workers=0')
+
+
+def on_two_processes(data, out):
+    """tools/test.py under torchrun on the CPU; its metrics."""
     env = dict(
         os.environ,
         PYTHONPATH=str(Path(dora_mm.__file__).parents[1]),
@@ -82,25 +87,21 @@ def evaluate(image_root, out, *python, launcher='none'):
     for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
         env.pop(name, None)
     done = subprocess.run([
-        *python, ROOT / 'tools/test.py', config, 'colour', '--data',
-        image_root, '--work-dir', out, '--launcher', launcher, '--cfg-options',
-        'test_cfg.ks=[1,3,9]', 'test_dataloader.batch_size=2',
-        'test_dataloader.num_workers=0',
-        'test_cfg.memory_dataloader.batch_size=2',
-        'test_cfg.memory_dataloader.num_workers=0'
+        sys.executable, '-m', 'torch.distributed.run', '--standalone',
+        '--nproc_per_node', '2', ROOT / 'tools/test.py',
+        config_path('evaluation/knn_cifar10-mini.py'), 'colour', '--data',
+        data, '--work-dir', out, '--launcher', 'pytorch', '--cfg-options',
+        *OPTIONS
     ], env=env, capture_output=True, text=True)  # yapf: disable
     assert done.returncode == 0, done.stderr
     assert 'knn/k9_top1' in done.stdout
     return json.loads((out / 'results.json').read_text())['metrics']
 
 
-def test_two_processes_give_what_one_gives(image_set, tmp_path):
+def test_two_processes_give_what_one_gives(evaluate, image_set, tmp_path):
     """21 and 9 images: the sampler repeats some for the second process."""
     folder, archive = image_set
-    alone = evaluate(folder, tmp_path / 'one', sys.executable)
-    torchrun = (sys.executable, '-m', 'torch.distributed.run', '--standalone',
-                '--nproc_per_node', '2')
-    both = evaluate(archive, tmp_path / 'two', *torchrun, launcher='pytorch')
-    assert both == alone
+    alone = evaluate('knn_cifar10-mini.py', 'colour', folder, *OPTIONS)
+    assert on_two_processes(archive, tmp_path / 'two') == alone
     # the classes differ in colour, in much noise
     assert 60 < alone['knn/k9_top1'] <= 100

@@ -1,16 +1,12 @@
 """Label propagation against loops over patches, and through the command."""
-import json
 import math
-import sys
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from clean_python import ROOT, check_run
 from PIL import Image
 
-from dora_mm import config_path
 from dora_mm.datasets import DAVISDataset
 from dora_mm.datasets.davis_dataset import protocol_size
 from dora_mm.models import LabelPropagation
@@ -214,13 +210,11 @@ def test_black_and_white_masks_are_of_2016(davis, tmp_path):
                         2016)[0]['data_samples'].first_mask.max() == 1
 
 
-def test_command(davis, tmp_path):
+def test_command(evaluate, davis, tmp_path):
     """Colours follow disks of pure colour."""
-    check_run(sys.executable, ROOT / 'tools/test.py',
-              config_path('evaluation/davis2017.py'), 'colour', '--data',
-              davis, '--work-dir', tmp_path, '--cfg-options',
-              f'test_evaluator.out_dir={tmp_path}/masks')
-    metrics = json.loads((tmp_path / 'results.json').read_text())['metrics']
+    metrics = evaluate('davis2017.py', 'colour', davis,
+                       'test_dataloader.num_workers=0',
+                       f'test_evaluator.out_dir={tmp_path}/masks')
     assert metrics['davis/J-Mean'] > 80
     mask = np.array(Image.open(tmp_path / 'masks/two/00003.png'))
     assert mask.shape == (64, 160) and set(np.unique(mask)) == {0, 1, 2}

@@ -1,15 +1,12 @@
 """LOST against plain numpy, and through the command."""
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
-from clean_python import ROOT, check_run
 from PIL import Image
 from tiny import build_model, model_cfg
 
-from dora_mm import config_path
 from dora_mm.datasets import BoxedImages
 from dora_mm.evaluation import CorLocMetric
 from dora_mm.models import LOSTDetector
@@ -157,13 +154,10 @@ def test_voc_and_coco_are_the_same(voc, tmp_path):
         BoxedImages(str(tmp_path))
 
 
-def test_command(voc, tmp_path):
+def test_command(evaluate, voc, tmp_path):
     """A run's random weights, in the size of the tests' model."""
     run = tmp_path / 'run.py'
     run.write_text(f'model = {model_cfg()!r}')
-    check_run(sys.executable, ROOT / 'tools/test.py',
-              config_path('evaluation/lost_voc.py'), run, '--data', voc,
-              '--work-dir', tmp_path, '--cfg-options',
-              'test_dataloader.num_workers=0')
-    metrics = json.loads((tmp_path / 'results.json').read_text())['metrics']
+    metrics = evaluate('lost_voc.py', run, voc,
+                       'test_dataloader.num_workers=0')
     assert metrics['lost/CorLoc'] in (0., 50., 100.)

@@ -1,0 +1,123 @@
+"""Results of several backbones beside the paper's."""
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+
+class Evaluation(NamedTuple):
+    """One number of one evaluation.
+
+    ``dora`` and ``dino`` are the DoRA paper's, of ViT-S/16 after 100 epochs
+    on one Walking Tours video, and of DINO on ImageNet-1k.
+    """
+    title: str
+    config: str
+    folder: str  # in the root of the data
+    needs: Sequence[str]  # that must be there, in the folder
+    metric: str
+    dora: Optional[float] = None
+    dino: Optional[float] = None
+    note: str = ''
+
+
+EVALUATIONS = (
+    Evaluation('ImageNet kNN top-1', 'knn_imagenet', 'imagenet',
+               ('train', 'val'), 'knn/k20_top1', 36., 70.,
+               'the paper does not state k'),
+    Evaluation('CIFAR-10 mini kNN top-1', 'knn_cifar10-mini',
+               'cifar10_mini.tar', (), 'knn/k20_top1'),
+    Evaluation('DAVIS-2017 J&F', 'davis2017', 'davis',
+               ('ImageSets/2017/val.txt', 'JPEGImages/480p'), 'davis/J&F-Mean',
+               58.4, 59.4),
+    Evaluation('DAVIS-2016 J&F', 'davis2016', 'davis',
+               ('JPEGImages/480p', 'Annotations/480p'), 'davis/J&F-Mean'),
+    Evaluation('VOC07 LOST CorLoc', 'lost_voc', 'VOC2007',
+               ('ImageSets/Main/trainval.txt', ), 'lost/CorLoc', 57.1, 55.8,
+               'the paper does not name the set'),
+    Evaluation('VOC12 LOST CorLoc', 'lost_voc', 'VOC2012',
+               ('ImageSets/Main/trainval.txt', ), 'lost/CorLoc', 57.1, 55.8,
+               'the paper does not name the set'),
+    Evaluation('COCO20k LOST CorLoc', 'lost_coco20k', 'coco',
+               ('train2014', 'annotations/instances_train2014.json',
+                'coco_20k_filenames.txt'), 'lost/CorLoc'),
+    Evaluation('VOC12 dense retrieval mIoU', 'hummingbird_voc', 'VOC2012',
+               ('SegmentationClass', 'ImageSets/Segmentation/val.txt'),
+               'dense/mIoU'),
+    Evaluation('GOT-10k AO', 'got10k', 'GOT-10k', ('val', ), 'got10k/AO', 41.4,
+               46.4, 'training free here, fine-tuned in the paper'),
+)
+
+
+def text_table(rows: List[Dict], names: Sequence[str]) -> str:
+    """The results as text.
+
+    Args:
+        rows (list[dict]): ``title``, ``values`` (a number for each backbone),
+            ``dora``, ``dino`` and ``note``.
+        names (Sequence[str]): Of the backbones.
+
+    Returns:
+        str: A line for each row, under a line of names.
+    """
+    header = ['', *names, 'DoRA*', 'DINO*', '']
+    lines = [header]
+    for row in rows:
+        paper = [row[name] for name in ('dora', 'dino')]
+        lines.append([
+            row['title'], *(f'{value:.1f}' for value in row['values']),
+            *('-' if value is None else f'{value:.1f}' for value in paper),
+            row['note']
+        ])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    text = [
+        '  '.join(
+            cell.ljust(width) if i in (0,
+                                       len(header) - 1) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths))).rstrip()
+        for line in lines
+    ]
+    text.append('* DoRA paper, ViT-S/16: DoRA on one Walking Tours video, '
+                'DINO on ImageNet-1k')
+    return '\n'.join(text)
+
+
+def plot_table(rows: List[Dict], names: Sequence[str], path) -> None:
+    """The results as bars, the paper's as lines across them.
+
+    Args:
+        rows (list[dict]): As in :func:`text_table`.
+        names (Sequence[str]): Of the backbones.
+        path (str | Path): PNG to write.
+    """
+    # only needed here, and heavy
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(3 + 1.6 * len(rows), 4), layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    width = 0.8 / len(names)
+    places = np.arange(len(rows))
+    for i, name in enumerate(names):
+        axes.bar(
+            places + (i - (len(names) - 1) / 2) * width,
+            [row['values'][i] for row in rows],
+            width,
+            label=name)
+    for key, style in (('dora', '-'), ('dino', ':')):
+        known = [(x, row[key]) for x, row in zip(places, rows)
+                 if row[key] is not None]
+        if known:
+            x, values = np.array(known).T
+            name = 'DoRA' if key == 'dora' else 'DINO'
+            axes.hlines(
+                values,
+                x - 0.45,
+                x + 0.45,
+                'black',
+                style,
+                label=f'{name}, paper')
+    axes.set_xticks(places,
+                    [row['title'].replace(' ', '\n', 1) for row in rows])
+    axes.set_ylabel('per cent')
+    axes.legend()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,79 @@
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from clean_python import ROOT, check_run, run
+from PIL import Image
+
+from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
+                                              text_table)
+from dora_mm.utils.configs import list_configs
+
+ROWS = [
+    dict(title='A', values=[1.26, 20.], dora=58.4, dino=None, note='so'),
+    dict(title='Longer', values=[30., 4.], dora=None, dino=None, note=''),
+]
+
+
+def test_table():
+    lines = text_table(ROWS, ['first', 'b']).splitlines()
+    assert lines[0].split() == ['first', 'b', 'DoRA*', 'DINO*']
+    assert lines[1].split() == ['A', '1.3', '20.0', '58.4', '-', 'so']
+    assert lines[2].split() == ['Longer', '30.0', '4.0', '-', '-']
+    # columns stand under each other
+    assert lines[1].index('1.3') + 3 == lines[2].index('30.0') + 4
+
+
+def test_plot(tmp_path):
+    plot_table(ROWS, ['first', 'b'], tmp_path / 'a.png')
+    plot_table(ROWS, ['first', 'b'], tmp_path / 'b.png')
+    images = [cv2.imread(str(tmp_path / name)) for name in ('a.png', 'b.png')]
+    assert np.array_equal(*images) and np.ptp(images[0]) == 255
+
+
+def test_every_config_is_in_the_table():
+    shipped = {
+        name
+        for name in list_configs()
+        if name.startswith('evaluation/') and '_base_' not in name
+    }
+    assert {f'evaluation/{item.config}.py' for item in EVALUATIONS} == shipped
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A video in DAVIS's layout, without the lists of 2017."""
+    for kind in ('JPEGImages', 'Annotations'):
+        (tmp_path / 'data/davis' / kind / '480p/v').mkdir(parents=True)
+    folder = tmp_path / 'data/davis'
+    for t in range(4):
+        image = np.full((64, 128, 3), 40, np.uint8)
+        mask = np.zeros((64, 128), np.uint8)
+        image[16:48, 30 + t:80 + t, 1], mask[16:48, 30 + t:80 + t] = 220, 255
+        Image.fromarray(image).save(
+            folder / f'JPEGImages/480p/v/{t:05}.jpg', quality=95)
+        Image.fromarray(mask).save(folder / f'Annotations/480p/v/{t:05}.png')
+    return tmp_path / 'data'
+
+
+def test_command(data, tmp_path):
+    out = check_run(sys.executable, ROOT / 'tools/evaluate_all.py', 'colour',
+                    '--data', data, '--out-dir', tmp_path / 'out')
+    found = json.loads((tmp_path / 'out/results.json').read_text())
+    assert found['names'] == ['colour']
+    row, = found['rows']
+    assert row['title'] == 'DAVIS-2016 J&F' and 70 < row['values'][0] < 100
+    table = (tmp_path / 'out/results.txt').read_text()
+    assert f'{row["values"][0]:.1f}' in table and table in out
+    assert (tmp_path / 'out/results.png').is_file()
+
+
+def test_mistakes_are_named(tmp_path):
+    tool = ROOT / 'tools/evaluate_all.py'
+    done = run(sys.executable, tool, 'colour', '--data', tmp_path)
+    assert done.returncode == 1 and 'no known data set' in done.stderr
+    done = run(sys.executable, tool, 'colour', '--data', tmp_path, '--names',
+               'a', 'b')
+    assert done.returncode == 2 and '2 names for 1 checkpoints' in done.stderr

@@ -1,0 +1,122 @@
+"""Run all evaluations that there is data for, and put them in one table.
+
+Example: python tools/evaluate_all.py iter_N.pth --data data
+
+In the folder --data are looked for: imagenet (train, val), cifar10_mini.tar,
+davis (JPEGImages, Annotations, for 2017 ImageSets), VOC2007, VOC2012, coco
+(train2014, annotations, coco_20k_filenames.txt), GOT-10k (val). Several
+checkpoints, configs (random weights) or the word colour may be given; each
+becomes a column. Written: results.txt, results.json and results.png.
+"""
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
+                                              text_table)
+from dora_mm.utils.configs import config_path
+from dora_mm.utils.write_json import write_json
+
+
+def parse_args(args=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        'checkpoints',
+        nargs='+',
+        metavar='CHECKPOINT|CONFIG|colour',
+        help='backbones to evaluate')
+    parser.add_argument('--data', required=True, help='folder of data sets')
+    parser.add_argument(
+        '--names', nargs='+', help='names of the columns (default: files)')
+    parser.add_argument(
+        '--only', nargs='+', help='configs to run, such as davis2016')
+    parser.add_argument(
+        '--key',
+        choices=('teacher', 'student'),
+        default='teacher',
+        help='network of the checkpoints (default: teacher)')
+    parser.add_argument(
+        '--out-dir',
+        default='work_dirs/evaluation',
+        help='folder to write to (default: work_dirs/evaluation)')
+    args = parser.parse_args(args)
+    args.names = args.names or [Path(c).stem for c in args.checkpoints]
+    if len(args.names) != len(args.checkpoints):
+        parser.error(f'{len(args.names)} names for {len(args.checkpoints)} '
+                     'checkpoints')
+    return args
+
+
+def find_data(root, only=None):
+    """The evaluations that there is data for.
+
+    Args:
+        root (str | Path): Folder of data sets.
+        only (Sequence[str], optional): Configs to choose from.
+
+    Returns:
+        list[Evaluation]: In the order of the table.
+    """
+    found = []
+    for item in EVALUATIONS:
+        paths = [Path(root) / item.folder / name for name in ('', *item.needs)]
+        if (only is None or item.config in only) and all(path.exists()
+                                                         for path in paths):
+            found.append(item)
+    return found
+
+
+def run(item, checkpoint, args, folder):
+    """Run one evaluation in a process of its own.
+
+    Returns:
+        float: The number of the table.
+    """
+    command = [
+        sys.executable,
+        Path(__file__).with_name('test.py'),
+        config_path(f'evaluation/{item.config}'), checkpoint, '--data',
+        Path(args.data) / item.folder, '--work-dir', folder, '--key', args.key
+    ]
+    done = subprocess.run(list(map(str, command)))
+    if done.returncode:
+        raise SystemExit(f'error: {item.title} of {checkpoint} failed')
+    results = json.loads((folder / 'results.json').read_text())
+    return results['metrics'][item.metric]
+
+
+def evaluate(args):
+    """Run everything and write the table."""
+    found = find_data(args.data, args.only)
+    if not found:
+        raise SystemExit(f'error: no known data set in {args.data}; looked '
+                         f'for {sorted({e.folder for e in EVALUATIONS})}')
+    out, rows = Path(args.out_dir), []
+    for item in found:
+        values = [
+            run(item, checkpoint, args,
+                out / name / f'{item.config}_{Path(item.folder).stem}')
+            for name, checkpoint in zip(args.names, args.checkpoints)
+        ]
+        rows.append(
+            dict(
+                title=item.title,
+                values=values,
+                dora=item.dora,
+                dino=item.dino,
+                note=item.note))
+        # after each, so that an interrupted run leaves what it has
+        write_json(out / 'results.json', dict(names=args.names, rows=rows))
+    table = text_table(rows, args.names)
+    (out / 'results.txt').write_text(table + '\n')
+    plot_table(rows, args.names, out / 'results.png')
+    print(table)
+    print(f'written to {out}')
+
+
+if __name__ == '__main__':
+    evaluate(parse_args())
