@@ -1,0 +1,100 @@
+"""video_stats.py and plot_losses.py."""
+import json
+import runpy
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+from clean_python import ROOT
+
+from dora_mm.datasets.readers import build_reader
+from dora_mm.utils.video_stats import (mean_lightness, sample_video, shot_cuts,
+                                       summarise)
+from dora_mm.utils.write_video import write_video
+
+TOOLS = ROOT / 'tools/analysis_tools'
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    """Three shots of two seconds: dark, light and coloured noise."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp('video') / 'shots.mp4'
+
+    def frames():
+        for light in (40, 40, 40), (210, 210, 210), (30, 60, 200):
+            texture = rng.integers(-30, 31, (96, 160, 1))
+            for t in range(24):
+                moved = np.roll(texture, t, axis=1)
+                yield (moved + light).clip(0, 255).astype(np.uint8)
+
+    write_video(path, frames(), Fraction(12))
+    return str(path)
+
+
+@pytest.mark.parametrize(('grey', 'expected'), [(0, 0.), (119, 50.03),
+                                                (255, 100.)])
+def test_lightness_of_grey(grey, expected):
+    """119 of 255 is the middle grey of sRGB: L* 50.03; OpenCV
+    approximates."""
+    frame = np.full((4, 5, 3), grey, np.uint8)
+    assert mean_lightness(frame) == pytest.approx(expected, abs=0.3)
+
+
+def test_samples_and_summary(video):
+    reader = build_reader(video)
+    samples = sample_video(reader, 0.5, lambda frame: [3, 3, 7])
+    reader.close()
+    assert [s['second'] for s in samples] == [0.5 * i for i in range(12)]
+    light = [s['lightness'] for s in samples]
+    assert max(light[:4]) < 25 and min(light[4:8]) > 75
+    summary = summarise(samples, [2., 4.], 6.)
+    assert summary['cuts_per_hour'] == 1200
+    assert summary['lightness'] == pytest.approx(np.mean(light))
+    assert summary['lightness_step'] == pytest.approx(
+        sum(abs(a - b) for a, b in zip(light, light[1:])) / 11)
+    assert summary['objects_per_frame'] == 3
+    assert summary['classes_per_frame'] == 2
+    with pytest.raises(ValueError, match='interval must be positive'):
+        sample_video(reader, 0)
+
+
+def test_cuts_are_found(video):
+    pytest.importorskip('scenedetect')
+    assert shot_cuts(video) == pytest.approx([2., 4.], abs=0.05)
+
+
+def test_command(video, tmp_path, capsys):
+    pytest.importorskip('scenedetect')
+    tool = runpy.run_path(str(TOOLS / 'video_stats.py'))
+    tool['analyse'](tool['parse_args']([video, '--out-dir', str(tmp_path)]))
+    found = json.loads((tmp_path / 'shots.json').read_text())
+    assert found['summary']['cuts'] == 2 and len(found['samples']) == 6
+    assert 'objects' not in found['samples'][0]
+    assert cv2.imread(str(tmp_path / 'shots.png')).shape[2] == 3
+    assert 'cuts_per_hour' in capsys.readouterr().out
+    with pytest.raises(ValueError, match='no.mp4 is not a file'):
+        tool['analyse'](tool['parse_args'](['no.mp4']))
+
+
+def test_a_resumed_run_is_one_curve(tmp_path):
+    tool = runpy.run_path(str(TOOLS / 'plot_losses.py'))
+    starts = {'20260101_000000': [(1, 5.), (2, 4.), (3, 9.)],
+              '20260102_000000': [(3, 3.), (4, 2.)]}  # yapf: disable
+    for start, entries in starts.items():
+        folder = tmp_path / 'run' / start / 'vis_data'
+        folder.mkdir(parents=True)
+        lines = [json.dumps(dict(loss=v, step=s)) for s, v in entries]
+        lines.append(json.dumps({'knn/k20_top1': 30., 'step': 4}))
+        (folder / 'scalars.json').write_text('\n'.join(lines))
+    curves = tool['read_curves'](tmp_path / 'run', ['loss', 'knn/k20_top1'])
+    assert curves['loss'] == {1: 5., 2: 4., 3: 3., 4: 2.}
+    assert curves['knn/k20_top1'] == {4: 30.}
+    out = tmp_path / 'out' / 'l.png'
+    tool['plot'](
+        tool['parse_args']([str(tmp_path / 'run'), '--out',
+                            str(out)]))
+    assert np.ptp(cv2.imread(str(out))) > 200
+    with pytest.raises(ValueError, match="scalars.json with .'kl'"):
+        tool['read_curves'](tmp_path / 'run', ['kl'])

@@ -1,0 +1,104 @@
+"""The DoRA paper's analysis of a video: is it one to learn from?
+
+Example: python tools/analysis_tools/video_stats.py walk.mp4
+
+Lightness over time, shot cuts by PySceneDetect (pip install scenedetect) and,
+with an mmdet detector, objects and classes in a frame. A walk drifts slowly
+in lightness, shows many classes at a time and has next to no cuts. Written:
+NAME.json with all figures and NAME.png.
+"""
+import argparse
+from pathlib import Path
+
+from dora_mm.datasets.readers import VideoDecodeError, build_reader
+from dora_mm.utils.video_stats import (load_detector, sample_video, shot_cuts,
+                                       summarise)
+from dora_mm.utils.write_json import write_json
+
+
+def parse_args(args=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('video', help='video file')
+    parser.add_argument(
+        '--interval',
+        type=float,
+        default=1.,
+        help='seconds between samples (default: 1)')
+    parser.add_argument(
+        '--detector',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='of mmdet, to count objects')
+    parser.add_argument(
+        '--min-score',
+        type=float,
+        default=0.5,
+        help='of an object that counts (default: 0.5)')
+    parser.add_argument(
+        '--out-dir',
+        default='work_dirs/video_stats',
+        help='folder to write to (default: work_dirs/video_stats)')
+    return parser.parse_args(args)
+
+
+def plot(samples, cuts, path):
+    """Curves over time with the cuts as lines across them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    names = [
+        name for name in ('lightness', 'objects', 'classes')
+        if name in samples[0]
+    ]
+    figure = Figure(figsize=(9, 2.2 * len(names)), layout='constrained')
+    FigureCanvasAgg(figure)
+    seconds = [sample['second'] for sample in samples]
+    for i, name in enumerate(names):
+        axes = figure.add_subplot(len(names), 1, i + 1)
+        axes.plot(seconds, [sample[name] for sample in samples])
+        for cut in cuts:
+            axes.axvline(cut, color='tab:red', linewidth=0.8)
+        axes.set_ylabel(name)
+    axes.set_xlabel(f'seconds ({len(cuts)} shot cuts in red)')
+    figure.savefig(path, dpi=120)
+
+
+def analyse(args):
+    """Write the figures and the plot."""
+    if not Path(args.video).is_file():
+        raise ValueError(f'{args.video} is not a file: check the path')
+    detect = None
+    if args.detector:
+        detect = load_detector(*args.detector, args.min_score)
+    reader = build_reader(args.video)
+    try:
+        samples = sample_video(reader, args.interval, detect)
+        seconds = reader.num_frames / reader.fps
+    finally:
+        reader.close()
+    cuts = shot_cuts(args.video)
+    summary = summarise(samples, cuts, seconds)
+    folder, name = Path(args.out_dir), Path(args.video).stem
+    write_json(
+        folder / f'{name}.json',
+        dict(
+            video=Path(args.video).name,
+            summary=summary,
+            cuts=cuts,
+            samples=samples))
+    plot(samples, cuts, folder / f'{name}.png')
+    for key, value in summary.items():
+        print(f'{key:20} {value:10.2f}')
+    print(f'written to {folder}')
+
+
+def main():
+    try:
+        analyse(parse_args())
+    except (ValueError, ImportError, VideoDecodeError) as error:
+        raise SystemExit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
