@@ -1,4 +1,5 @@
 """Each shipped recipe does a step, and its hooks and schedules exist."""
+import inspect
 import math
 
 import pytest
@@ -6,7 +7,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS, DefaultScope
 
-from dora_mm.registry import DATA_SAMPLERS, DATASETS, MODELS, TRANSFORMS
+from dora_mm.registry import (DATA_SAMPLERS, DATASETS, METRICS, MODELS,
+                              TRANSFORMS)
 from dora_mm.utils.configs import config_path, list_configs
 
 RECIPES = [
@@ -64,3 +66,34 @@ def test_released_recipe_is_the_authors_learning_rate():
     assert cfg.train_dataloader.batch_size * 8 == 48
     assert cfg.train_dataloader.dataset.frame_stride == 60
     assert cfg.model.data_preprocessor.num_global_views == 1
+
+
+EVALUATIONS = [
+    name for name in list_configs()
+    if name.startswith('evaluation/') and '_base_' not in name
+]
+
+
+@pytest.mark.parametrize('name', EVALUATIONS)
+def test_evaluations_resolve(name):
+    """Those whose data we do not have are not run by any test."""
+    cfg = Config.fromfile(config_path(name))
+    loaders = [cfg.test_dataloader]
+    if 'memory_dataloader' in cfg.test_cfg:
+        loaders.append(cfg.test_cfg.memory_dataloader)
+    parts = [(MODELS, cfg.model), (MODELS, cfg.model.backbone),
+             (METRICS, cfg.test_evaluator), (LOOPS, cfg.test_cfg)]
+    for loader in loaders:
+        parts.append((DATASETS, loader.dataset))
+        parts += [(TRANSFORMS, part)
+                  for part in loader.dataset.get('pipeline', [])]
+    for registry, part in parts:
+        assert registry.get(part.type) is not None, part.type
+        kind = registry.get(part.type)
+        names = inspect.signature(kind).parameters
+        given = set(part) - {'type'}
+        if not any(p.kind is p.VAR_KEYWORD for p in names.values()):
+            # what the runner and tools/test.py add comes on top
+            assert given <= set(names), (part.type, given - set(names))
+    # one memory and one set of queries, of the same pictures
+    assert len({str(loader.dataset.root) for loader in loaders}) == 1

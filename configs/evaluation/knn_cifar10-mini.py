@@ -11,11 +11,11 @@ small = dict(
     pipeline=[
         dict(type='dora_mm.DecodeImage'),
         dict(
-            type='Resize',
+            type='mmcv.Resize',
             scale=(size, size),
             backend='pillow',
             interpolation='bicubic'),
-        dict(type='PackInputs'),
+        dict(type='mmpretrain.PackInputs'),
     ])
 loader = dict(batch_size=50, num_workers=1)
 test_dataloader = dict(loader, dataset=dict(small, split='test'))

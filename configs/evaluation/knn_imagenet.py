@@ -21,13 +21,13 @@ model = dict(
 pipeline = [
     dict(type='dora_mm.DecodeImage'),
     dict(
-        type='ResizeEdge',
+        type='mmpretrain.ResizeEdge',
         scale=size * 256 // 224,
         edge='short',
         backend='pillow',
         interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=size),
-    dict(type='PackInputs'),
+    dict(type='mmpretrain.CenterCrop', crop_size=size),
+    dict(type='mmpretrain.PackInputs'),
 ]
 test_dataloader = dict(
     batch_size=batch_size,
