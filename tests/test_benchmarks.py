@@ -5,9 +5,14 @@ import pytest
 import torch
 from clean_python import ROOT
 from tiny import build_model, views
+from video_factory import write_video
+
+from dora_mm.datasets import WalkingToursVideoDataset
 
 sys.path.insert(0, str(ROOT / 'benchmarks'))
 released_step = pytest.importorskip('released_step')
+step_tools = pytest.importorskip('step_tools')
+end_to_end = pytest.importorskip('end_to_end')
 
 RELEASED = dict(
     track_layer=-1,
@@ -45,7 +50,8 @@ def test_released_way_is_our_step():
                                theirs.loss_module.center)
     way.clip(0.1)
     assert max(p.grad.norm() for p in theirs.parameters()
-               if p.requires_grad) == pytest.approx(0.1, rel=1e-4)
+               if p.requires_grad) == pytest.approx(
+                   0.1, rel=1e-4)
     with torch.no_grad():
         theirs.backbone.cls_token += 1
     before = theirs.teacher['backbone'].cls_token.clone()
@@ -57,3 +63,31 @@ def test_released_way_is_our_step():
 def test_only_the_released_recipe_is_compared():
     with pytest.raises(ValueError, match='track_layer.*-2'):
         released_step.ReleasedStep(build_model())
+
+
+@pytest.mark.parametrize('steps', [
+    dict(frame_interval=0.25),
+    dict(frame_interval=None, frame_stride=3),
+    dict(frame_interval=0.25, start_stride=4)
+])
+def test_hours_are_those_of_the_data_sets_clips(steps, tmp_path):
+    path = tmp_path / 'video.mp4'
+    write_video(path, num_frames=30, fps=10)
+    settings = dict(clip_len=3, **steps)
+    dataset = WalkingToursVideoDataset(str(path), pipeline=[], **settings)
+    assert end_to_end.clips_per_epoch(settings, 3 / 60, 10) == len(dataset)
+
+
+def test_clock_counts_attention_on_a_cpu():
+    clock = step_tools.StageClock(torch.device('cpu'))
+    query, key, value = torch.randn(3, 2, 4, 6, 8, requires_grad=True)
+    with clock.count(), clock.stage('step'):
+        with clock.stage('forward'):
+            out = torch.nn.functional.scaled_dot_product_attention(
+                query, key, value)
+        out.sum().backward()
+    product = 2 * 2 * 4 * 6 * 6 * 8
+    assert clock.flops == dict(forward=2 * product, step=7 * product)
+    seconds = clock.read()
+    assert seconds['step'] > seconds['forward'] > 0
+    assert not clock.read()

@@ -1,0 +1,208 @@
+"""Train for some seconds, and say what limits the speed and what it means.
+
+    python benchmarks/end_to_end.py configs/dora/vit-s16_wt.py --seconds 120 \
+        --cfg-options train_dataloader.dataset.video=walk.mp4
+
+Three rates, in clips per second: of training as ``tools/train.py`` does it,
+with all hooks; of its loader alone; and of its step alone (views, forward,
+backward, optimiser), again and again on one batch. The slower of the last two
+is the limit. On a CPU they share the cores, so that training is slower than
+both.
+
+The hours are those of all epochs of the config on one video of ``--minutes``
+at ``--fps``, of clips that load as those of the given video do.
+"""
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from step_tools import describe
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
+import train  # noqa: E402
+
+
+class TimeIsUp(Exception):
+    """Ends a run."""
+
+
+class Stopwatch(Hook):
+    """Time iterations, the first ones aside, and stop."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, seconds, warmup):
+        self.seconds = seconds
+        self.warmup = warmup
+        self.num_iters = self.num_clips = 0
+        self.waited = 0.
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if self.num_iters > self.warmup:
+            self.waited += time.perf_counter() - self.last
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
+                         outputs=None):
+        self.num_iters += 1
+        if self.num_iters == self.warmup:
+            synchronize()
+            self.start = time.perf_counter()
+        elif self.num_iters > self.warmup:
+            self.num_clips += len(data_batch['inputs'])
+        self.last = time.perf_counter()
+        if self.num_iters > self.warmup and \
+                self.last - self.start > self.seconds:
+            synchronize()
+            self.elapsed = time.perf_counter() - self.start
+            raise TimeIsUp
+
+
+def synchronize():
+    """Wait for the device."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def train_for(cfg, args):
+    """The runner after ``args.seconds``, and its stopwatch."""
+    runner = Runner.from_cfg(cfg)
+    stopwatch = Stopwatch(args.seconds, args.warmup)
+    runner.register_hook(stopwatch)
+    try:
+        runner.train()
+    except TimeIsUp:
+        return runner, stopwatch
+    raise SystemExit(
+        f'The run ended after {stopwatch.num_iters} iterations, before '
+        f'--seconds {args.seconds} were over; lower it or take more clips.')
+
+
+def loader_rate(loader, seconds):
+    """Clips a second of the loader alone, and its last batch."""
+    num_clips, start = 0, None
+    while True:
+        for batch in loader:
+            now = time.perf_counter()
+            if start is None:  # the workers have started
+                start = now
+                continue
+            num_clips += len(batch['inputs'])
+            if now - start > seconds:
+                return num_clips / (now - start), batch
+
+
+def step_rate(runner, batch, seconds):
+    """Clips a second of the step alone."""
+    runner.model.train_step(batch, runner.optim_wrapper)
+    synchronize()
+    start, num_clips = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        runner.model.train_step(batch, runner.optim_wrapper)
+        num_clips += len(batch['inputs'])
+    synchronize()
+    return num_clips / (time.perf_counter() - start)
+
+
+def clips_per_epoch(dataset, minutes, fps):
+    """Start frames of a video at which a whole clip fits.
+
+    Args:
+        dataset (dict): Of the config.
+        minutes (float): Length of the video.
+        fps (float): Its frames per second.
+    """
+    gaps = dataset['clip_len'] - 1
+    step = dataset.get('frame_stride')
+    if step is None:
+        step = round(dataset['frame_interval'] * fps)
+    else:
+        gaps += 1  # as in the authors' code, see WalkingToursVideoDataset
+    num_starts = round(minutes * 60 * fps) - gaps * step
+    return -(-num_starts // dataset.get('start_stride', 1))
+
+
+def prepare(args):
+    """The config as ``tools/train.py`` would run it, without checkpoints."""
+    options = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    cfg = train.merge_args(
+        Config.fromfile(args.config),
+        train.parse_args([args.config, '--work-dir', args.work_dir, *options]))
+    if not torch.cuda.is_available():
+        train.drop_amp(cfg)
+    cfg.default_hooks.checkpoint = None
+    cfg.log_level = 'WARNING'
+    return cfg
+
+
+def report(args, cfg, rates, waited):
+    """The numbers, with the limit and the hours."""
+    alone = {name: rates[name] for name in ('loader', 'step')}
+    clips = clips_per_epoch(cfg.train_dataloader.dataset, args.minutes,
+                            args.fps)
+    epochs = cfg.train_cfg.max_epochs
+    hours = epochs * clips / rates['training'] / 3600
+    limit = 'data' if alone['loader'] < alone['step'] else 'compute'
+    for name, rate in rates.items():
+        print(f'{name:10} {rate:8.2f} clips/s')
+    print(f'training waited for clips {waited:.1%} of the time\n'
+          f'limit: {limit} ({max(alone.values()) / min(alone.values()):.1f} '
+          'times slower than the other)\n'
+          f'{epochs} epochs of {clips} clips ({args.minutes:g} minutes, '
+          f'{args.fps:g} fps): {hours:.0f} hours')
+    return dict(
+        rates=rates, waited=waited, limit=limit, clips=clips, hours=hours)
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config')
+    parser.add_argument(
+        '--seconds', type=float, default=60., help='of each of the three')
+    parser.add_argument(
+        '--warmup', type=int, default=3, help='iterations that do not count')
+    parser.add_argument('--minutes', type=float, default=110.)
+    parser.add_argument('--fps', type=float, default=60.)
+    parser.add_argument('--out', help='also write the numbers to this JSON')
+    parser.add_argument('--cfg-options', nargs='+')
+    return parser.parse_args(argv)
+
+
+def main():
+    args = parse_args()
+    with tempfile.TemporaryDirectory() as args.work_dir:
+        cfg = prepare(args)
+        runner, stopwatch = train_for(cfg, args)
+        rates = dict(training=stopwatch.num_clips / stopwatch.elapsed)
+        rates['loader'], batch = loader_rate(runner.train_dataloader,
+                                             args.seconds)
+        rates['step'] = step_rate(runner, batch, args.seconds)
+        numbers = report(args, cfg, rates,
+                         stopwatch.waited / stopwatch.elapsed)
+    if args.out:
+        device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+        with open(args.out, 'w') as file:
+            json.dump(
+                dict(
+                    info=dict(
+                        vars(args),
+                        command=' '.join(sys.argv),
+                        **describe(device)),
+                    **numbers),
+                file,
+                indent=2)
+
+
+if __name__ == '__main__':
+    main()
