@@ -191,7 +191,7 @@ def test_clips_do_not_depend_on_the_number_of_workers(video_dir):
 def test_index_alone_draws_a_seed_from_torch(video_dir):
     dataset = DATASETS.build(
         dict(
-            type='WalkingToursVideoDataset',
+            type='dora_mm.WalkingToursVideoDataset',
             video=str(video_dir / 'good.mp4'),
             clip_len=2,
             frame_interval=1,
