@@ -52,7 +52,7 @@ def build_model(args, device, settings=None):
         for key, value in (settings or {}).items()
     })
     torch.manual_seed(0)
-    model = MODELS.build(cfg)
+    model = MODELS.build(recipe.model)  # merging made a new one
     model.init_weights()
     return model.train().to(device)
 

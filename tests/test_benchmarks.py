@@ -1,4 +1,5 @@
 """What the benchmarks compare must be the same mathematics."""
+import argparse
 import sys
 
 import pytest
@@ -63,6 +64,22 @@ def test_released_way_is_our_step():
 def test_only_the_released_recipe_is_compared():
     with pytest.raises(ValueError, match='track_layer.*-2'):
         released_step.ReleasedStep(build_model())
+
+
+def test_settings_reach_the_measured_model():
+    """They did not, and options were timed that were never on."""
+    args = argparse.Namespace(
+        config='dora/vit-s16_wt_released.py',
+        arch='deit-tiny',
+        logits=64,
+        objects=3,
+        local_views=1)
+    model = step_tools.build_model(
+        args, torch.device('cpu'), {
+            'drop_hidden': True,
+            'backbone.with_cp': True
+        })
+    assert model.drop_hidden and model.backbone.with_cp
 
 
 @pytest.mark.parametrize('steps', [
