@@ -39,14 +39,17 @@ def test_every_layout_gives_the_same_features(run, tmp_path, key):
         assert backbone.patch_size == 8 and not backbone.training
 
 
-def test_random_weights_are_the_same_ones(tmp_path):
+def test_random_weights_are_those_of_the_seed(tmp_path):
     config = config_path('dora/vit-t16_demo.py')
+    other = tmp_path / 'other.py'
+    other.write_text(f'_base_ = [{config!r}]\nrandomness = dict(seed=1)\n')
     torch.manual_seed(1)
     first = load_backbone(config)
     torch.manual_seed(2)
-    second = load_backbone(config)
+    second, third = load_backbone(config), load_backbone(str(other))
     state = second.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in first.state_dict().items())
+    assert not torch.equal(third.cls_token, first.cls_token)
     out = first(torch.randn(1, 3, 64, 48))[-1]
     assert out.shape == (1, 1 + 4 * 3, 192)
 

@@ -27,8 +27,8 @@ def load_backbone(source: str,
     Args:
         source (str | Path): A checkpoint of any layout that
             ``tools/convert_checkpoint.py`` knows; a config file (``.py``) of a
-            run, for the random weights that it starts from, the same in every
-            call; or 'colour' for :class:`ColourHistogram`.
+            run, for random weights as it starts from, of its
+            ``randomness.seed``; or 'colour' for :class:`ColourHistogram`.
         key (str): 'teacher' or 'student', where there are both. Defaults to
             'teacher'.
         trust (bool): Whether to run code that a pickled checkpoint names.
@@ -92,7 +92,7 @@ def _random_backbone(config, pos_interp):
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     settings = dict(cfg.model.backbone, out_type='raw', pos_interp=pos_interp)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
         backbone = MODELS.build(settings)
         backbone.init_weights()
     return _ready(backbone)
