@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from mmengine.registry import DefaultScope
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -14,3 +15,11 @@ def cache_folder(tmp_path_factory):
         del os.environ['DORA_MM_CACHE']
     else:
         os.environ['DORA_MM_CACHE'] = old
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope():
+    """A test that needs a default scope must not live on another one's."""
+    DefaultScope._instance_dict.clear()
+    yield
+    DefaultScope._instance_dict.clear()
