@@ -74,11 +74,10 @@ def test_settings_reach_the_measured_model():
         logits=64,
         objects=3,
         local_views=1)
-    model = step_tools.build_model(
-        args, torch.device('cpu'), {
-            'drop_hidden': True,
-            'backbone.with_cp': True
-        })
+    model = step_tools.build_model(args, torch.device('cpu'), {
+        'drop_hidden': True,
+        'backbone.with_cp': True
+    })
     assert model.drop_hidden and model.backbone.with_cp
 
 
