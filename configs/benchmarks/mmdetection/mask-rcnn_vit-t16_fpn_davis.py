@@ -7,7 +7,8 @@
 # Hardware and result: docs/downstream.md.
 _base_ = 'mask-rcnn_vit-s16_fpn_1x_coco.py'
 embed_dims = 192
-max_epochs = 2
+channels = 64  # of the pyramid and all that reads it: a sixteenth of the work
+max_epochs = 24
 scale = (256, 144)
 
 data = dict(
@@ -58,18 +59,36 @@ model = dict(
         dict(
             type='FPN',
             in_channels=[embed_dims] * 4,
-            out_channels=256,
+            out_channels=channels,
             num_outs=5),
     ],
+    rpn_head=dict(
+        in_channels=channels,
+        feat_channels=channels,
+        # AdamW moves a bias by the rate in a step at most: from 0 it would
+        # take thousands of them to say that most anchors are background.
+        init_cfg=dict(
+            type='Normal',
+            layer='Conv2d',
+            std=0.01,
+            override=dict(
+                type='Normal', name='rpn_cls', std=0.01, bias_prob=0.02))),
     roi_head=dict(
-        bbox_head=dict(num_classes=1), mask_head=dict(num_classes=1)),
-    train_cfg=dict(rpn_proposal=dict(nms_pre=500, max_per_img=200)),
+        bbox_roi_extractor=dict(out_channels=channels),
+        mask_roi_extractor=dict(out_channels=channels),
+        bbox_head=dict(
+            in_channels=channels, fc_out_channels=256, num_classes=1),
+        mask_head=dict(
+            in_channels=channels, conv_out_channels=channels, num_classes=1)),
+    train_cfg=dict(
+        rpn_proposal=dict(nms_pre=500, max_per_img=200),
+        rcnn=dict(sampler=dict(num=128))),
     test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100)))
-optim_wrapper = dict(optimizer=dict(lr=3e-4))
+optim_wrapper = dict(optimizer=dict(lr=5e-4), clip_grad=dict(max_norm=5.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20),
-    dict(type='MultiStepLR', by_epoch=True, milestones=[1], gamma=0.3),
+    dict(type='MultiStepLR', by_epoch=True, milestones=[18, 22], gamma=0.1),
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=max_epochs, val_interval=6)
 default_hooks = dict(logger=dict(interval=20))
 activation_checkpointing = None

@@ -9,7 +9,7 @@ _base_ = 'upernet_vit-s16_ade20k-160k.py'
 num_classes = 2
 embed_dims = 192
 crop_size = (128, 128)
-max_iters = 300
+max_iters = 1500
 
 data = dict(
     type='BaseSegDataset',
