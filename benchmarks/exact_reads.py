@@ -24,8 +24,8 @@ import numpy as np
 from frame_number import read_number
 from video_classes import FPS, make_classes
 
-from dora_mm.datasets.readers import build_reader
-from dora_mm.datasets.readers.probe_video import probe_video
+from dora_mm.video.readers import build_reader
+from dora_mm.video.readers.probe_video import probe_video
 
 READERS = {
     'chosen by file': None,

@@ -15,9 +15,9 @@ from released_way import ReleasedWay
 from torch.utils.data import DataLoader
 
 from dora_mm.datasets import BlockClipSampler, ClipSampler
-from dora_mm.datasets.readers import build_reader
 from dora_mm.models.data_preprocessors import ClipViewPreprocessor
 from dora_mm.registry import DATASETS
+from dora_mm.video.readers import build_reader
 
 _SCALED = dict(type='PyAVReader', short_side=600)
 _CHOSEN = dict(type='dora_mm.LoadClipFromVideo')

@@ -25,7 +25,7 @@ import numpy as np
 from frame_number import draw_number
 
 from dora_mm.utils.atomic_file import atomic_file
-from dora_mm.utils.demo_video import demo_frames
+from dora_mm.video.demo_video import demo_frames
 
 _GRAIN = 2.5  # standard deviation, of 255
 _SHIFTS = 64

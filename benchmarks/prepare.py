@@ -23,20 +23,17 @@ import av
 import numpy as np
 import simplejpeg
 
-from dora_mm.datasets.preparation.assemble_parts import assemble_parts
-from dora_mm.datasets.preparation.h264_writer import H264Writer
-from dora_mm.datasets.preparation.part_store import PartStore
-from dora_mm.datasets.preparation.plane_scaler import PlaneScaler
-from dora_mm.datasets.preparation.prepare_settings import PrepareSettings
-from dora_mm.datasets.preparation.segment_job import (SegmentJob,
-                                                      encode_segment,
-                                                      estimate_bytes,
-                                                      open_source,
-                                                      write_segment)
-from dora_mm.datasets.preparation.source_video import Segment
-from dora_mm.datasets.preparation.verify_video import (check_frames,
-                                                       sample_numbers)
-from dora_mm.datasets.readers.scan_video import scan_video
+from dora_mm.video.plane_scaler import PlaneScaler
+from dora_mm.video.preparation.assemble_parts import assemble_parts
+from dora_mm.video.preparation.h264_writer import H264Writer
+from dora_mm.video.preparation.part_store import PartStore
+from dora_mm.video.preparation.prepare_settings import PrepareSettings
+from dora_mm.video.preparation.segment_job import (SegmentJob, encode_segment,
+                                                   estimate_bytes, open_source,
+                                                   write_segment)
+from dora_mm.video.preparation.source_video import Segment
+from dora_mm.video.preparation.verify_video import check_frames, sample_numbers
+from dora_mm.video.readers.scan_video import scan_video
 
 # Frames in memory at a time: 250 MB of 4K.
 _CHUNK = 20

@@ -25,7 +25,7 @@ from mmpretrain.structures import DataSample
 from step_tools import add_size_options, build_model, describe
 
 from dora_mm.engine import DecayGroupsConstructor, PerParameterClipHook
-from dora_mm.utils.configs import config_path
+from dora_mm.utils.shipped_configs import config_path
 
 
 def build(args, device, wrap):

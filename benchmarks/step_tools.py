@@ -15,7 +15,7 @@ from torch.utils.flop_counter import (FlopCounterMode,
 
 import dora_mm  # noqa: F401  (allows _base_='dora_mm::...')
 from dora_mm.registry import MODELS
-from dora_mm.utils.configs import config_path
+from dora_mm.utils.shipped_configs import config_path
 
 CHANNELS = {'deit-tiny': 192, 'deit-small': 384, 'deit-base': 768}
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)

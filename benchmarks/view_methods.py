@@ -8,13 +8,14 @@ from PIL import Image, ImageFilter
 from torchvision.ops import roi_align
 from torchvision.transforms import InterpolationMode
 
-from dora_mm.models.utils.batched_views import batched_views
-from dora_mm.models.utils.crop_resize import crop_resize
-from dora_mm.models.utils.per_image_views import (apply_photometric_image,
-                                                  crop_resize_image,
-                                                  per_image_views)
-from dora_mm.models.utils.photometric import apply_photometric
-from dora_mm.models.utils.photometric_params import JITTER_OPS
+from dora_mm.models.data_preprocessors.views.batched_views import batched_views
+from dora_mm.models.data_preprocessors.views.crop_resize import crop_resize
+from dora_mm.models.data_preprocessors.views.per_image_views import (
+    apply_photometric_image, crop_resize_image, per_image_views)
+from dora_mm.models.data_preprocessors.views.photometric import \
+    apply_photometric
+from dora_mm.models.data_preprocessors.views.photometric_params import \
+    JITTER_OPS
 
 try:
     import kornia

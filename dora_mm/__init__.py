@@ -4,7 +4,7 @@ Importing it checks the host packages and makes ``_base_ = 'dora_mm::...'``
 known to mmengine; models and data sets are imported when a registry first
 looks for them.
 """
-from .utils.configs import config_path, register_config_packages
+from .utils.shipped_configs import config_path, register_config_packages
 from .utils.stack import check_host_packages, guard_multimodal
 from .version import __version__
 

@@ -6,7 +6,7 @@
 import sys
 from typing import List, Optional
 
-from .utils.configs import config_path, list_configs
+from .utils.shipped_configs import config_path, list_configs
 
 
 def main(argv: Optional[List[str]] = None) -> int:

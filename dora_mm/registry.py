@@ -38,7 +38,7 @@ DATA_SAMPLERS = Registry(
     'data sampler',
     parent=MMENGINE_DATA_SAMPLERS,
     scope='dora_mm',
-    locations=['dora_mm.datasets'])
+    locations=['dora_mm.datasets.samplers'])
 HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,

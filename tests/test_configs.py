@@ -9,7 +9,7 @@ from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS, DefaultScope
 
 from dora_mm.registry import (DATA_SAMPLERS, DATASETS, METRICS, MODELS,
                               TRANSFORMS)
-from dora_mm.utils.configs import config_path, list_configs
+from dora_mm.utils.shipped_configs import config_path, list_configs
 
 RECIPES = [
     name for name in list_configs() if name.startswith(('dora/', 'dino/'))

@@ -8,7 +8,7 @@ from loss_recorder import LossRecorder
 from mmengine.config import Config
 from tiny import build_runner, model_cfg
 
-from dora_mm.utils.configs import config_path
+from dora_mm.utils.shipped_configs import config_path
 
 # Losses of commit 03dd26d: three forwards, then a loss over all logits. Made
 # by running this file there.

@@ -1,7 +1,7 @@
 """Convert checkpoints between dora_mm, the authors' code and other hosts."""
 import argparse
 
-from dora_mm.utils.checkpoint import TARGETS, convert
+from dora_mm.checkpoints.convert import TARGETS, convert
 
 
 def parse_args():

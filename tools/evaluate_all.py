@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
                                               text_table)
-from dora_mm.utils.configs import config_path
+from dora_mm.utils.shipped_configs import config_path
 from dora_mm.utils.write_json import write_json
 
 

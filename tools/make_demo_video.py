@@ -4,7 +4,7 @@ Example: python tools/make_demo_video.py demo.mp4 --num-frames 480
 """
 import argparse
 
-from dora_mm.utils.demo_video import make_demo_video
+from dora_mm.video.demo_video import make_demo_video
 
 
 def parse_args(args=None):

@@ -1,7 +1,7 @@
 """Publish the backbone of a checkpoint as a tensors-only file."""
 import argparse
 
-from dora_mm.utils.checkpoint import publish
+from dora_mm.checkpoints import publish
 
 
 def parse_args():

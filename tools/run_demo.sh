@@ -26,7 +26,7 @@ step "pretrain on $video"
 stride=$("$python" - "$video" <<'PY'
 import sys
 
-from dora_mm.datasets.readers.probe_video import probe_video
+from dora_mm.video.readers.probe_video import probe_video
 
 print(max(probe_video(sys.argv[1]).num_frames // 84, 1))
 PY

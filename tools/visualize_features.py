@@ -13,7 +13,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from dora_mm.apis import DoRAInferencer
-from dora_mm.datasets.readers import VideoDecodeError
+from dora_mm.video.readers import VideoDecodeError
 from dora_mm.visualization.feature_maps import feature_strip, pca_colours
 from dora_mm.visualization.write_images import write_mp4, write_png
 

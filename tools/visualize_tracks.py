@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from dora_mm.datasets.readers import VideoDecodeError
+from dora_mm.video.readers import VideoDecodeError
 from dora_mm.visualization import TrackVisualizer
 from dora_mm.visualization.clip_tracks import (clip_settings, load_track_model,
                                                read_clips, track_clip)

@@ -35,14 +35,14 @@ test_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='dora_mm.LabelledImages',
+        type='dora_mm.ClassFolderDataset',
         root=root,
         split='val',
         pipeline=pipeline))
 memory_dataloader = dict(
     test_dataloader,
     dataset=dict(
-        type='dora_mm.LabelledImages',
+        type='dora_mm.ClassFolderDataset',
         root=root,
         split='train',
         pipeline=pipeline))

@@ -16,6 +16,6 @@ test_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(type='dora_mm.BoxedImages', root='data/VOC2007'))
+    dataset=dict(type='dora_mm.ObjectBoxDataset', root='data/VOC2007'))
 test_evaluator = dict(type='dora_mm.CorLocMetric')
 test_cfg = dict(type='dora_mm.ProgressTestLoop')

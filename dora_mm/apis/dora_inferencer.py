@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 
-from dora_mm.datasets.readers import build_reader
 from dora_mm.models import load_backbone
+from dora_mm.video.readers import build_reader
 from dora_mm.visualization.clip_tracks import load_track_model
 
 _IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')

@@ -8,12 +8,12 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from dora_mm.video.readers import VideoDecodeError, VideoInfo
+from dora_mm.video.video_files import PathLike, find_video_files
+from dora_mm.video.video_manifest import VideoManifest
 from .clip_index import ClipIndex, FileClips
 from .clip_request import ClipRequest
 from .mix_seed import mix_seed
-from .readers import VideoDecodeError, VideoInfo
-from .video_files import PathLike, find_video_files
-from .video_manifest import VideoManifest
 
 # Keeps the draw of another clip apart from all else drawn from the seed.
 _REPLACEMENT = 0x5EB1ACE
@@ -46,7 +46,7 @@ class WalkingToursVideoDataset(Dataset):
     Args:
         video (str | Path | Sequence): A file, a folder (all videos below it)
             or a list of them; see
-            :func:`dora_mm.datasets.video_files.find_video_files`.
+            :func:`dora_mm.video.video_files.find_video_files`.
         data_root (str | Path): Folder that relative paths start from.
             Defaults to ''.
         clip_len (int): Frames in a clip, T. Defaults to 8.
@@ -199,7 +199,7 @@ class WalkingToursVideoDataset(Dataset):
 
     def _probe(self, path: str) -> VideoInfo:
         # Not at the top: who imports the models must not pay for PyAV.
-        from .readers.probe_video import probe_video
+        from dora_mm.video.readers.probe_video import probe_video
 
         info = probe_video(path)
         for transform in self.pipeline.transforms:

@@ -4,7 +4,7 @@ from .davis_metric import DAVISMetric
 from .got10k_metric import GOT10kMetric
 from .iou_metric import IoUMetric
 from .knn_metric import KNNMetric
-from .metrics import SweepAccuracy
+from .sweep_accuracy import SweepAccuracy
 
 __all__ = [
     'CorLocMetric', 'DAVISMetric', 'GOT10kMetric', 'IoUMetric',

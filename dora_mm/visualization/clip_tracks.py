@@ -11,10 +11,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from dora_mm.datasets.readers import build_reader
+from dora_mm.checkpoints.run_config import checkpoint_config
+from dora_mm.checkpoints.safe_load import load_trusted
 from dora_mm.registry import MODELS
-from dora_mm.utils.checkpoint_config import checkpoint_config
-from dora_mm.utils.checkpoint_io import load_trusted
+from dora_mm.video.readers import build_reader
 
 
 class Clip(NamedTuple):

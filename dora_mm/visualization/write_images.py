@@ -4,7 +4,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from dora_mm.utils.write_video import write_video
+from dora_mm.video.write_video import write_video
 
 
 def write_png(path, image):

@@ -7,7 +7,7 @@ from video_factory import write_video
 
 from dora_mm import config_path
 from dora_mm.apis import DoRAInferencer
-from dora_mm.utils.checkpoint import publish
+from dora_mm.checkpoints import publish
 
 MEAN = np.array((123.675, 116.28, 103.53))
 STD = np.array((58.395, 57.12, 57.375))

@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader
 from video_factory import read_number, write_video
 
 from dora_mm.datasets import ClipSampler, WalkingToursVideoDataset
-from dora_mm.datasets.readers import VideoDecodeError, VideoInfo
-from dora_mm.datasets.video_files import find_video_files
 from dora_mm.registry import DATASETS
+from dora_mm.video.readers import VideoDecodeError, VideoInfo
+from dora_mm.video.video_files import find_video_files
 
-PROBE = 'dora_mm.datasets.readers.probe_video.probe_video'
+PROBE = 'dora_mm.video.readers.probe_video.probe_video'
 PIPELINE = [
     dict(type='dora_mm.LoadClipFromVideo'),
     dict(type='dora_mm.ClipRandomResizedCrop', size=24),

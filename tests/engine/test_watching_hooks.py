@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import build_runner, model_cfg
 from video_factory import write_video
 
-from dora_mm.datasets import LabelledImages
+from dora_mm.datasets import ClassFolderDataset
 from dora_mm.engine import KNNHook, TrackPanelHook
 from dora_mm.evaluation.knn_classifier import KNNClassifier
 
@@ -39,7 +39,7 @@ def images(tmp_path_factory):
 
 def split(images, name):
     return dict(
-        type='dora_mm.LabelledImages',
+        type='dora_mm.ClassFolderDataset',
         root=str(images),
         split=name,
         pipeline=PIPELINE)
@@ -62,7 +62,7 @@ def expected_accuracy(model, images, k):
     """By the parts, one image at a time."""
     found = {}
     for name in ('train', 'test'):
-        dataset = LabelledImages(str(images), name, PIPELINE)
+        dataset = ClassFolderDataset(str(images), name, PIPELINE)
         mean = torch.tensor((123.675, 116.28, 103.53)).reshape(3, 1, 1)
         std = torch.tensor((58.395, 57.12, 57.375)).reshape(3, 1, 1)
         with torch.no_grad():

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from dora_mm.datasets import MaskedImages
+from dora_mm.datasets import SemanticMaskDataset
 from dora_mm.engine.loops.dense_knn_loop import DenseKNNLoop, patch_labels
 from dora_mm.evaluation import IoUMetric
 
@@ -110,9 +110,9 @@ def test_command(evaluate, voc, memory_size):
 
 def test_masks_are_checked(voc, tmp_path):
     with pytest.raises(ValueError, match="missing or empty.*split='test'"):
-        MaskedImages(str(voc), 'test')
-    item = MaskedImages(str(voc), 'train', size=32)[1]
+        SemanticMaskDataset(str(voc), 'test')
+    item = SemanticMaskDataset(str(voc), 'train', size=32)[1]
     assert item['inputs'].shape == (3, 32, 32)
     assert item['data_samples'].mask.unique().tolist() == [1, 2, 255]
     with pytest.raises(ValueError, match='class numbers below 2'):
-        MaskedImages(str(voc), 'train', num_classes=2)[1]
+        SemanticMaskDataset(str(voc), 'train', num_classes=2)[1]

@@ -7,7 +7,7 @@ from PIL import Image
 from dora_mm.datasets import GOT10kDataset
 from dora_mm.evaluation import GOT10kMetric
 from dora_mm.evaluation.box_overlap import box_overlap
-from dora_mm.models.frozen.box_tracker import box_mask, mask_box
+from dora_mm.models.evaluators.box_tracker import box_mask, mask_box
 
 
 def slow_overlap(a, b):

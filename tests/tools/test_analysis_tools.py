@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from clean_python import ROOT
 
-from dora_mm.datasets.readers import build_reader
-from dora_mm.utils.video_stats import (mean_lightness, sample_video, shot_cuts,
+from dora_mm.video.readers import build_reader
+from dora_mm.video.video_stats import (mean_lightness, sample_video, shot_cuts,
                                        summarise)
-from dora_mm.utils.write_video import write_video
+from dora_mm.video.write_video import write_video
 
 TOOLS = ROOT / 'tools/analysis_tools'
 

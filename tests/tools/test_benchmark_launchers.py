@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import dora_mm
-from dora_mm.utils.checkpoint import convert, publish
-from dora_mm.utils.configs import config_path
+from dora_mm.checkpoints import convert, publish
+from dora_mm.utils.shipped_configs import config_path
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
 NAME = 'benchmarks/mmsegmentation/linear_vit-s16_ade20k-160k'

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
                                               text_table)
-from dora_mm.utils.configs import list_configs
+from dora_mm.utils.shipped_configs import list_configs
 
 ROWS = [
     dict(title='A', values=[1.26, 20.], dora=58.4, dino=None, note='so'),

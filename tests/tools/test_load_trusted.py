@@ -8,7 +8,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-from dora_mm.utils.checkpoint import convert, load_trusted
+from dora_mm.checkpoints import convert, load_trusted
 
 
 class _Payload:

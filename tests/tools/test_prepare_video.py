@@ -11,7 +11,7 @@ from clean_python import ROOT
 from video_factory import read_number, write_video
 
 import dora_mm
-from dora_mm.datasets.readers import build_reader
+from dora_mm.video.readers import build_reader
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
 import hashlib
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from dora_mm.utils import checkpoint as module
-from dora_mm.utils.checkpoint import convert, publish
+from dora_mm.checkpoints import convert, publish
 from dora_mm.version import __version__
+
+# The package's function of this name hides the module.
+module = sys.modules['dora_mm.checkpoints.convert']
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dora_mm import config_path
-from dora_mm.utils.demo_video import make_demo_video
+from dora_mm.video.demo_video import make_demo_video
 from dora_mm.visualization.clip_tracks import load_track_model
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'visualize_tracks.py'

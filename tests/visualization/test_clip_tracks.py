@@ -6,7 +6,7 @@ from mmengine.config import Config
 from video_factory import write_video
 
 from dora_mm import config_path
-from dora_mm.utils.checkpoint_config import checkpoint_config
+from dora_mm.checkpoints.run_config import checkpoint_config
 from dora_mm.visualization.clip_tracks import (clip_settings, load_track_model,
                                                read_clips, track_clip)
 
@@ -32,7 +32,7 @@ def test_config_of_a_checkpoint_is_read_as_data():
     ('model = dict(**{"type": 1})', 'unpacks a dict'),
     ("model = dict(type='dora_mm.DoRA', neck=[dict(type='os.system')])",
      "'os.system'"),
-    ("model = dict(type='dora_mm.utils.checkpoint_io.os.system')",
+    ("model = dict(type='dora_mm.checkpoints.safe_load.os.system')",
      'not part of dora_mm'),
 ])
 def test_config_that_could_run_code_is_refused(text, message):

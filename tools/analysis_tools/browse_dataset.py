@@ -17,9 +17,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from dora_mm.datasets.readers import VideoDecodeError
 from dora_mm.registry import MODELS
 from dora_mm.utils.launch import set_dataloader_defaults
+from dora_mm.video.readers import VideoDecodeError
 from dora_mm.visualization.write_images import write_png
 
 

@@ -9,11 +9,13 @@ NAME.json with all figures and NAME.png.
 """
 import argparse
 from pathlib import Path
+from typing import Callable
 
-from dora_mm.datasets.readers import VideoDecodeError, build_reader
-from dora_mm.utils.video_stats import (load_detector, sample_video, shot_cuts,
-                                       summarise)
+import numpy as np
+
 from dora_mm.utils.write_json import write_json
+from dora_mm.video.readers import VideoDecodeError, build_reader
+from dora_mm.video.video_stats import sample_video, shot_cuts, summarise
 
 
 def parse_args(args=None):
@@ -41,6 +43,37 @@ def parse_args(args=None):
         default='work_dirs/video_stats',
         help='folder to write to (default: work_dirs/video_stats)')
     return parser.parse_args(args)
+
+
+def load_detector(config: str,
+                  checkpoint: str,
+                  min_score: float = 0.5) -> Callable:
+    """An mmdet detector as a function of a frame.
+
+    Args:
+        config, checkpoint (str): Of the detector.
+        min_score (float): Of an object that counts. Defaults to 0.5.
+
+    Returns:
+        callable: uint8 (H, W, 3), RGB, to a list of class numbers.
+
+    Raises:
+        ImportError: If mmdet is not installed.
+    """
+    try:
+        from mmdet.apis import inference_detector, init_detector
+    except ImportError as error:
+        raise ImportError('objects need mmdetection; run: pip install '
+                          'onedl-mmdetection') from error
+    from mmengine.device import get_device
+    model = init_detector(config, checkpoint, device=get_device())
+
+    def detect(frame):
+        found = inference_detector(model, np.ascontiguousarray(
+            frame[..., ::-1])).pred_instances
+        return found.labels[found.scores >= min_score].tolist()
+
+    return detect
 
 
 def plot(samples, cuts, path):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from dora_mm.utils.checkpoint import publish, sniff
-from dora_mm.utils.checkpoint_io import sha256_of
+from dora_mm.checkpoints import publish, sniff
+from dora_mm.checkpoints.safe_load import sha256_of
 
 
 def is_published(path):

@@ -5,11 +5,11 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from torch.utils.data import get_worker_info
 
-from dora_mm.datasets.readers import (PyAVReader, ReaderPool, VideoDecodeError,
-                                      VideoInfo)
-from dora_mm.datasets.readers.mjpeg_reader import decode_jpegs
-from dora_mm.datasets.readers.pyav_reader import scaled_size
 from dora_mm.registry import TRANSFORMS
+from dora_mm.video.readers import (PyAVReader, ReaderPool, VideoDecodeError,
+                                   VideoInfo)
+from dora_mm.video.readers.mjpeg_reader import decode_jpegs
+from dora_mm.video.readers.pyav_reader import scaled_size
 
 # Frames that a block is decoded ahead by, over what is used meanwhile.
 _SLACK = 1.25
@@ -67,7 +67,7 @@ class _Frames:
         """Number and JPEG of each frame."""
         import simplejpeg
 
-        from dora_mm.datasets.preparation.plane_scaler import PlaneScaler
+        from dora_mm.video.plane_scaler import PlaneScaler
 
         reader = PyAVReader(self.window.path)
         scale = None

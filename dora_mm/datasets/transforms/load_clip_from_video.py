@@ -4,9 +4,9 @@ from typing import Optional
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
-from dora_mm.datasets.readers import ReaderPool, VideoInfo
-from dora_mm.datasets.video_manifest import VideoManifest
 from dora_mm.registry import TRANSFORMS
+from dora_mm.video.readers import ReaderPool, VideoInfo
+from dora_mm.video.video_manifest import VideoManifest
 
 _LARGE = 1 << 30  # bytes
 
@@ -29,7 +29,7 @@ class LoadClipFromVideo(BaseTransform):
     Args:
         reader (dict, optional): Config of the reader, ``type`` and its
             arguments. None chooses for each file, see
-            :func:`dora_mm.datasets.readers.build_reader.choose_reader`.
+            :func:`dora_mm.video.readers.build_reader.choose_reader`.
             Defaults to None.
         max_open_files (int): Most files that one worker keeps open. Opening
             an hour of 4K takes seconds, keeping it open takes memory.

@@ -5,7 +5,7 @@ from mmengine.hooks import Hook
 
 from dora_mm.evaluation.extract_features import extract_features
 from dora_mm.evaluation.knn_classifier import KNNClassifier
-from dora_mm.models.frozen import FrozenEncoder
+from dora_mm.models.evaluators import FrozenEncoder
 from dora_mm.registry import HOOKS
 from ..unwrap_model import unwrap_model
 
@@ -20,7 +20,7 @@ class KNNHook(Hook):
     have without.
 
     Args:
-        memory (dict): Data set of the neighbours, :class:`LabelledImages`.
+        memory (dict): Data set of the neighbours, :class:`ClassFolderDataset`.
         queries (dict): Data set to classify.
         interval (int): Iterations from one time to the next. The last
             iteration counts as well. Defaults to 1000.

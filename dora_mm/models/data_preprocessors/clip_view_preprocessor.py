@@ -10,17 +10,19 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from dora_mm.models.utils.batch_checks import check_clips, clip_seeds
-from dora_mm.models.utils.batched_views import batched_views
-from dora_mm.models.utils.crop_resize import INTERPOLATIONS
-from dora_mm.models.utils.per_image_views import per_image_views
-from dora_mm.models.utils.photometric import blur_radius
-from dora_mm.models.utils.photometric_params import (NUM_PHOTOMETRIC_UNIFORMS,
-                                                     PhotometricParams)
+from dora_mm.models.data_preprocessors.views.batch_checks import (check_clips,
+                                                                  clip_seeds)
+from dora_mm.models.data_preprocessors.views.batched_views import batched_views
+from dora_mm.models.data_preprocessors.views.crop_resize import INTERPOLATIONS
+from dora_mm.models.data_preprocessors.views.per_image_views import \
+    per_image_views
+from dora_mm.models.data_preprocessors.views.photometric import blur_radius
+from dora_mm.models.data_preprocessors.views.photometric_params import (
+    NUM_PHOTOMETRIC_UNIFORMS, PhotometricParams)
+from dora_mm.models.data_preprocessors.views.view_params import (
+    NUM_BOX_UNIFORMS, clip_uniforms, random_resized_boxes)
 from dora_mm.models.utils.setting_checks import (check_choice, check_per_view,
                                                  check_prob, check_range)
-from dora_mm.models.utils.view_params import (NUM_BOX_UNIFORMS, clip_uniforms,
-                                              random_resized_boxes)
 from dora_mm.registry import MODELS
 
 _MODES = ('frame', 'clip')

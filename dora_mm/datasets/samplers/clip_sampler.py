@@ -1,0 +1,116 @@
+from typing import Iterator, Optional, Sized, Tuple
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from dora_mm.datasets.mix_seed import mix_seed
+from dora_mm.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class ClipSampler(Sampler):
+    """Sampler of ``(index, seed)`` pairs that can continue inside an epoch.
+
+    It differs from :class:`mmengine.dataset.DefaultSampler` in three points:
+
+    - It yields a seed with each index: a fixed mix of run seed, epoch and
+      index. Every random choice about a clip is a function of it, so a clip
+      looks the same whatever the number of workers and ranks.
+    - The order is one int64 array, 8 bytes a clip, where a list of Python
+      integers takes 36.
+    - :meth:`skip` resumes in the middle of an epoch.
+
+    Rank ``r`` of ``w`` takes samples ``r, r + w, ...`` of one common order,
+    so the ``i``-th batches of all ranks together are the ``i``-th batch of
+    one process whose batch is ``w`` times as large.
+
+    Args:
+        dataset (Sized): The dataset; only its length is used.
+        shuffle (bool): Draw a new order in every epoch. Defaults to True.
+        seed (int, optional): Non-negative run seed, equal on all ranks.
+            ``Runner.build_dataloader`` passes the run's seed. None draws one
+            and shares it among the ranks. Defaults to None.
+        round_up (bool): Repeat the first samples of the order so that every
+            rank gets the same number. Defaults to True.
+
+    Raises:
+        ValueError: If the dataset is empty or the seed is negative.
+    """
+
+    def __init__(self,
+                 dataset: Sized,
+                 shuffle: bool = True,
+                 seed: Optional[int] = None,
+                 round_up: bool = True) -> None:
+        if len(dataset) == 0:
+            raise ValueError('`dataset` is empty: ClipSampler has nothing to '
+                             'sample. Check the video paths.')
+        if seed is None:
+            seed = sync_random_seed()
+        if seed < 0:
+            raise ValueError(
+                f'`seed` must be a non-negative integer, but got {seed}.')
+        self.rank, self.world_size = get_dist_info()
+        self.dataset = dataset
+        self.shuffle = shuffle
+        self.seed = int(seed)
+        self.round_up = round_up
+        self.epoch = 0
+        self._num_skip = 0
+
+    def __len__(self) -> int:
+        """Number of samples of this rank in a whole epoch."""
+        total = len(self.dataset)
+        extra = self.world_size - 1
+        if not self.round_up:
+            extra -= self.rank
+        return (total + extra) // self.world_size
+
+    def _rank_indices(self) -> np.ndarray:
+        """Indices of this rank in the current epoch, (len(self), ) int64."""
+        total = len(self.dataset)
+        if self.shuffle:
+            rng = np.random.default_rng((self.seed, self.epoch))
+            order = rng.permutation(total)
+        else:
+            order = np.arange(total)
+        padded = len(self) * self.world_size
+        if self.round_up and padded > total:
+            order = np.resize(order, padded)
+        return order[self.rank::self.world_size]
+
+    def __iter__(self) -> Iterator[Tuple[int, int]]:
+        """Iterate over ``(index, seed)`` of this rank's share of the epoch."""
+        num_skip, self._num_skip = self._num_skip, 0
+        epoch = self.epoch
+        return ((index, mix_seed(self.seed, epoch, index))
+                for index in map(int,
+                                 self._rank_indices()[num_skip:]))
+
+    def skip(self, num_samples: int) -> None:
+        """Start the next iteration (only that one) further on.
+
+        No clip is loaded for the samples left out.
+
+        Args:
+            num_samples (int): Samples of this rank that were already used in
+                the epoch to be resumed, in [0, len(self)].
+
+        Raises:
+            ValueError: If ``num_samples`` is out of range.
+        """
+        if not 0 <= num_samples <= len(self):
+            raise ValueError(
+                f'`num_samples` must be in [0, {len(self)}], the samples of '
+                f'this rank in an epoch, but got {num_samples}. Resume with '
+                'the batch size, world size and videos of the first run.')
+        self._num_skip = int(num_samples)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, which gives order and seeds.
+
+        Args:
+            epoch (int): Epoch number, from 0.
+        """
+        self.epoch = int(epoch)

@@ -1,3 +1,0 @@
-from .sweep_accuracy import SweepAccuracy
-
-__all__ = ['SweepAccuracy']

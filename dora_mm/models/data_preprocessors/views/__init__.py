@@ -1,0 +1,1 @@
+"""Views of clips: draws of their parameters, and making them of pixels."""

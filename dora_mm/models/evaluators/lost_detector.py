@@ -1,0 +1,75 @@
+from typing import List, Optional, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from dora_mm.registry import MODELS
+from .lost import lost_box
+
+
+@MODELS.register_module()
+class LOSTDetector(BaseModel):
+    """A box for each image, by :func:`lost_box`.
+
+    Images keep their size; the right and lower sides are filled up with the
+    mean colour to whole patches, as in LOST's code.
+
+    Args:
+        backbone (dict): :func:`load_backbone`; a ViT.
+        mean, std (Sequence[float]): Of the pixels, on the scale 0 to 255.
+        num_patches (int): See :func:`lost_box`. Defaults to 100.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 mean: Sequence[float],
+                 std: Sequence[float],
+                 num_patches: int = 100) -> None:
+        super().__init__()
+        self.backbone = MODELS.build(backbone)
+        if not hasattr(self.backbone, 'forward_track'):
+            raise ValueError('LOST needs the keys of a ViT: give a checkpoint '
+                             'or a config')
+        self.register_buffer('mean', torch.tensor(mean).reshape(3, 1, 1))
+        self.register_buffer('std', torch.tensor(std).reshape(3, 1, 1))
+        self.num_patches = num_patches
+
+    @torch.no_grad()
+    def forward(self,
+                inputs: List[Tensor],
+                data_samples: Optional[List] = None,
+                mode: str = 'predict') -> List:
+        """Find an object in each image.
+
+        Args:
+            inputs (list[Tensor]): Images, uint8 (3, h, w), RGB.
+            data_samples (list): One for each.
+            mode (str): 'predict'; there is no loss.
+
+        Returns:
+            list: ``data_samples`` with ``pred_box``, float (4,), left, top,
+            right, bottom in pixels.
+
+        Raises:
+            ValueError: If another mode is asked for.
+        """
+        if mode != 'predict':
+            raise ValueError(f"LOST has no mode {mode!r}, only 'predict'")
+        for image, sample in zip(inputs, data_samples):
+            sample.set_field(
+                self._box(image), 'pred_box', field_type='metainfo')
+        return data_samples
+
+    def _box(self, image):
+        patch = self.backbone.patch_size
+        height, width = image.shape[1:]
+        image = (image.to(self.mean.device).float() - self.mean) / self.std
+        image = F.pad(image, (0, -width % patch, 0, -height % patch))
+        grid = (image.shape[1] // patch, image.shape[2] // patch)
+        # all heads' keys of the last layer
+        keys = self.backbone.forward_track(image[None, None], -1).key[0, 0]
+        box = np.array(lost_box(keys, grid, self.num_patches), float) * patch
+        return box.clip(0, (width, height, width, height))

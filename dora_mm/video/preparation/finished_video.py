@@ -1,0 +1,56 @@
+from pathlib import Path
+from typing import List, Optional
+
+from dora_mm.video.video_manifest import VideoManifest
+from .prepare_settings import PrepareSettings
+
+
+def find_finished(path: Path, identity: dict, settings: PrepareSettings,
+                  overwrite: bool) -> Optional[VideoManifest]:
+    """Find out whether a video is prepared already.
+
+    Args:
+        path (Path): Where the result belongs.
+        identity (dict): Of the source, see :func:`file_identity`.
+        settings (PrepareSettings): How it is to be prepared.
+        overwrite (bool): Whether a file of something else may be replaced.
+
+    Returns:
+        VideoManifest | None: None if there is something to do.
+
+    Raises:
+        ValueError: If a result of other settings or of another source, or a
+            file that this tool has not written, is in the way. The message
+            says what differs.
+    """
+    if not path.exists():
+        return None
+    try:
+        manifest = VideoManifest.load(path)
+    except ValueError:
+        if overwrite:
+            return None
+        raise
+    differences = ['it has no manifest, so this tool has not written it']
+    if manifest is not None:
+        differences = _differences(manifest, path, identity, settings)
+    if not differences:
+        return manifest
+    if overwrite:
+        return None
+    raise ValueError(
+        f'{str(path)!r} exists, but {"; ".join(differences)}. Use '
+        '`--overwrite` to replace it, or another `--out-dir`.')
+
+
+def _differences(manifest: VideoManifest, path: Path, identity: dict,
+                 settings: PrepareSettings) -> List[str]:
+    rows = [('the setting', manifest.settings, settings.to_dict()),
+            ("the source's", manifest.source, identity),
+            ("the file's", dict(bytes=manifest.bytes),
+             dict(bytes=path.stat().st_size))]
+    return [
+        f'{what} `{name}` was {old.get(name)!r} and is {value!r}'
+        for what, old, new in rows for name, value in new.items()
+        if old.get(name) != value
+    ]

@@ -1,0 +1,263 @@
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Optional, Tuple
+
+import av
+import numpy as np
+
+from dora_mm.video.readers.pyav_reader import PyAVReader
+
+_SEGMENT_SECONDS = 60
+# A rate such as 2400000/40023 is a rounding error of 60.
+_MAX_DENOMINATOR = 1001
+# Seconds by which sound may outlast the pictures.
+_MOST_MISSING = 5.
+
+
+class Segment(NamedTuple):
+    """A stretch that one process prepares.
+
+    Attributes:
+        number (int): Which one, from 0.
+        source (tuple[int, int]): Frames [begin, end) of the source.
+        output (tuple[int, int]): Frames [begin, end) of the result.
+    """
+    number: int
+    source: Tuple[int, int]
+    output: Tuple[int, int]
+
+
+def file_identity(path: str) -> dict:
+    """What tells whether a file is still the same: name, size and time.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        dict: ``name``, ``bytes`` and ``mtime_ns``.
+    """
+    status = os.stat(path)
+    return dict(
+        name=Path(path).name,
+        bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns)
+
+
+class SourceVideo:
+    """A video to prepare: its frames as they are shown at a constant rate.
+
+    Frames are numbered twice: as the source shows them (N), and as the result
+    does (M). The numbers differ where the source's rate varies: frame m of
+    the result is the one that the source shows at m / fps seconds.
+
+    Args:
+        path (str): The file.
+
+    Attributes:
+        fps (Fraction): Frames per second of the result.
+        shown (np.ndarray): int64 (M, ). Which frame of the source each frame
+            of the result is.
+        notes (list[str]): What differs from the source, for people.
+
+    Raises:
+        ValueError: If the file is no video, or has no frames that can be
+            decoded or no frame rate. The message names file and remedy.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.reader = PyAVReader(path)
+        self.index = self.reader.index
+        if self.index.num_frames == 0:
+            raise ValueError(
+                f'no frame of {path!r} can be decoded. Check it with `ffmpeg '
+                '-v error -i FILE -f null -`, then download it again or leave '
+                'it out.')
+        self._read_header()
+        self.notes: List[str] = []
+        self._set_rate()
+        self._add_notes()
+
+    @property
+    def num_frames(self) -> int:
+        """M."""
+        return len(self.shown)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether the file has to be decoded from its beginning."""
+        return not self.index.seekable
+
+    def describe(self) -> dict:
+        """The source for the manifest, without the file's identity."""
+        return dict(
+            codec=self.index.codec,
+            width=self.width,
+            height=self.height,
+            fps=f'{self.index.fps.numerator}/{self.index.fps.denominator}',
+            num_frames=self.index.num_frames)
+
+    def segments(self) -> List[Segment]:
+        """Stretches of about a minute that begin at key frames."""
+        bounds = [0]
+        if not self.sequential:
+            least = round(_SEGMENT_SECONDS * self.index.fps)
+            for key in self._key_numbers():
+                if key - bounds[-1] >= least:
+                    bounds.append(int(key))
+        bounds.append(self.index.num_frames)
+        starts = np.searchsorted(self.shown, bounds)
+        starts[0] = 0
+        return [
+            Segment(i, (bounds[i], bounds[i + 1]),
+                    (int(starts[i]), int(starts[i + 1])))
+            for i in range(len(bounds) - 1)
+        ]
+
+    def iter_shown(self,
+                   segment: Segment) -> Iterator[Tuple[Optional[object], int]]:
+        """Decode a segment.
+
+        Args:
+            segment (Segment): The segment.
+
+        Yields:
+            tuple[av.VideoFrame | None, int]: A frame, None where frames
+            cannot be decoded, and how many frames of the result show it; the
+            sum of these is the length of ``segment.output``.
+        """
+        begin, end = segment.source
+        shown = self.shown[slice(*segment.output)] - begin
+        counts = np.bincount(shown, minlength=end - begin).tolist()
+        position = begin
+        for number, frame in self.sound_frames(begin, end):
+            if number > position:
+                yield None, sum(counts[position - begin:number - begin])
+            yield frame, counts[number - begin]
+            position = number + 1
+        if position < end:
+            yield None, sum(counts[position - begin:])
+
+    def sound_frames(self, begin: int,
+                     end: int) -> Iterator[Tuple[int, object]]:
+        """Decode frames of the source, without those that damage reaches.
+
+        A decoder conceals damage, and hands it on to the frames that refer to
+        a damaged one: nothing is sound until the next key frame.
+
+        Args:
+            begin (int): Number of the first frame; 0 if :attr:`sequential`.
+            end (int): Number behind the last one.
+
+        Yields:
+            tuple[int, av.VideoFrame]: Number in the source and frame.
+        """
+        keys = self._key_numbers()
+        frames = (
+            self._decode_all(end)
+            if self.sequential else self.reader.iter_frames(begin, end))
+        position = sound_from = begin
+        for number, frame in frames:
+            lost = number if frame.is_corrupt else number - 1
+            if frame.is_corrupt or number > position:
+                next_key = np.searchsorted(keys, lost, side='right')
+                sound_from = keys[next_key] if next_key < len(keys) else end
+            position = number + 1
+            if number >= sound_from:
+                yield number, frame
+
+    def _decode_all(self, end: int) -> Iterator:
+        """Numbers and frames in the order of decoding, from the first on."""
+        next_number = 0
+        with av.open(self.path) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.error.FFmpegError:
+                    continue  # the frame is missing in what comes out
+                for frame in frames:
+                    number = next_number
+                    if not self.index.has_odd_times:
+                        number = self.index.find(frame.pts)
+                    if number is None or not next_number <= number < end:
+                        continue
+                    yield number, frame
+                    next_number = number + 1
+
+    def _key_numbers(self) -> np.ndarray:
+        """Numbers of the key frames that are shown, ascending."""
+        index = self.index
+        if index.has_odd_times:
+            return np.zeros(1, np.int64)
+        return np.flatnonzero(np.isin(index.times, index.key_times))
+
+    def _read_header(self) -> None:
+        with av.open(self.path) as container:
+            stream = container.streams.video[0]
+            self.width, self.height = stream.width, stream.height
+            self._duration = (container.duration or 0) / av.time_base
+            stream.codec_context.thread_count = 1
+            try:
+                frame = next(container.decode(stream))
+            except (av.error.FFmpegError, StopIteration):
+                return  # said later, when its place is known
+            if round(frame.rotation / 90) % 2:
+                self.width, self.height = self.height, self.width
+
+    def _set_rate(self) -> None:
+        index = self.index
+        fps = Fraction(index.fps).limit_denominator(_MAX_DENOMINATOR)
+        self.shown = np.arange(index.num_frames)
+        if not index.has_odd_times and index.num_frames > 2:
+            span = int(index.times[-1] - index.times[0]) * index.time_base
+            average = Fraction(index.num_frames - 1, 1) / span
+            # The file's own figure may include hidden frames, or be that of
+            # the shortest distance.
+            if abs(fps * span - (index.num_frames - 1)) > 0.5:
+                fps = average.limit_denominator(_MAX_DENOMINATOR)
+            if index.has_variable_rate:
+                self.shown = self._resample(fps, span)
+        if fps <= 0:
+            raise ValueError(
+                f'{self.path!r} does not say its frames per second. Rewrite '
+                'it with `ffmpeg -r FPS -i FILE -c copy OUT.mp4`.')
+        self.fps = fps
+
+    def _resample(self, fps: Fraction, span: Fraction) -> np.ndarray:
+        """Number of the frame shown at m / fps seconds, int64 (M, )."""
+        index = self.index
+        times = index.times - index.times[0]
+        step = 1 / fps / index.time_base
+        # Whole numbers: in floating point a frame that begins exactly at
+        # m / fps would be missed now and then.
+        numbers = np.arange(round(span * fps) + 1)
+        ticks = numbers * step.numerator // step.denominator
+        return np.searchsorted(times, ticks, side='right') - 1
+
+    def _add_notes(self) -> None:
+        index, notes = self.index, self.notes
+        if index.has_variable_rate:
+            used = len(np.unique(self.shown))
+            notes.append(
+                f'the variable frame rate became {float(self.fps):.6g} frames '
+                f'per second: {index.num_frames - used} frames left out, '
+                f'{self.num_frames - used} repeated')
+        if index.has_edit_list:
+            notes.append('frames that the edit list hides were left out')
+        if index.has_open_gop:
+            notes.append('open groups of pictures were resolved')
+        if index.num_promised > index.num_frames:
+            notes.append(
+                f'the last {index.num_promised - index.num_frames} of '
+                f'{index.num_promised} frames cannot be decoded')
+        seconds = float((index.times[-1] - index.times[0]) * index.time_base)
+        missing = self._duration - seconds
+        if not index.has_odd_times and missing > _MOST_MISSING:
+            notes.append(f'the file promises {self._duration:.1f} s, but '
+                         f'damage ends it after {seconds:.1f} s')
+        if self.sequential:
+            notes.append(f'{index.container} was decoded from its beginning, '
+                         'by one process')

@@ -1,0 +1,125 @@
+import fcntl
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Iterator, Optional
+from zipfile import BadZipFile
+
+import numpy as np
+
+from dora_mm.utils.atomic_file import atomic_file
+from .video_index import VideoIndex
+from .warn import warn
+
+# Raise it when the meaning of an index changes: old ones are made anew.
+_VERSION = 1
+_ARRAYS = ('times', 'key_times', 'positions', 'sizes')
+_FRACTIONS = ('fps', 'time_base')
+
+
+def index_file(path: str) -> Path:
+    """Where the index of a file is saved.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        Path: In the folder ``video_index`` of ``$DORA_MM_CACHE``, by default
+        of ``$XDG_CACHE_HOME/dora_mm`` or ``~/.cache/dora_mm``.
+    """
+    cache = os.environ.get('DORA_MM_CACHE')
+    if cache is None:
+        home = os.environ.get('XDG_CACHE_HOME', '~/.cache')
+        cache = Path(home).expanduser() / 'dora_mm'
+    name = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:24]
+    return Path(cache) / 'video_index' / f'{name}.npz'
+
+
+def _identity(path: str) -> dict:
+    status = os.stat(path)
+    return dict(
+        version=_VERSION,
+        path=os.path.realpath(path),
+        bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns)
+
+
+def _save(file: Path, index: VideoIndex, identity: dict) -> None:
+    values = dict(vars(index))
+    arrays = {name: values.pop(name) for name in _ARRAYS}
+    values.update({name: str(values[name]) for name in _FRACTIONS})
+    with atomic_file(file) as target:
+        np.savez(
+            target.temporary,
+            header=json.dumps(dict(identity=identity, values=values)),
+            **arrays)
+
+
+def _load(file: Path, identity: dict) -> Optional[VideoIndex]:
+    """The saved index; None if there is none, or of another file."""
+    try:
+        with np.load(file) as saved:
+            header = json.loads(str(saved['header']))
+            if header['identity'] != identity:
+                return None
+            arrays = {name: saved[name] for name in _ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        # Not there, or not one of ours; it is written anew.
+        return None
+    values = header['values']
+    values.update({name: Fraction(values[name]) for name in _FRACTIONS})
+    return VideoIndex(**values, **arrays)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """One process at a time; the lock goes with the process."""
+    with open(file, 'a') as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def load_video_index(path: str) -> VideoIndex:
+    """The index of a file, made once per file and machine.
+
+    Making it reads the file from end to end, 10 s for an hour of 4K from a
+    cold disk; it is saved at :func:`index_file` and made anew when the
+    file's size or time of change differs. Where that folder cannot be
+    written, a warning says so and each process makes its own.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        VideoIndex: The index.
+
+    Raises:
+        ValueError: If the file is not a video.
+        OSError: If there is no such file.
+    """
+    identity = _identity(path)
+    file = index_file(path)
+    index = _load(file, identity)
+    if index is not None:
+        return index
+    # Not at the top: who imports the readers must not pay for PyAV.
+    from .scan_video import scan_video
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # All ranks of a machine ask at once; one makes it.
+        with _locked(file.with_suffix('.lock')):
+            index = _load(file, identity)
+            if index is None:
+                index = scan_video(path)
+                _save(file, index, identity)
+    except OSError as error:
+        warn(
+            f'The index of {path!r} cannot be saved in {file.parent} '
+            f'({error}); every process makes its own. Set DORA_MM_CACHE to a '
+            'folder that can be written.')
+        index = index or scan_video(path)
+    return index

@@ -1,0 +1,220 @@
+"""Label propagation against loops over patches, and through the command."""
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from dora_mm.datasets import DAVISDataset
+from dora_mm.datasets.evaluation.davis_dataset import protocol_size
+from dora_mm.models import LabelPropagation
+from dora_mm.models.evaluators import propagate_labels as label_propagation
+from dora_mm.models.evaluators.propagate_labels import (decode_labels, nearest,
+                                                        propagate_labels,
+                                                        window_bias)
+
+GRID = (5, 7)
+
+
+def slow_propagate(target, sources, labels, radius, topk, temperature):
+    """The loops of the module's docstring, in Python's floats."""
+    rows, columns = GRID
+    out = []
+    for q in range(rows * columns):
+        weights = []
+        for s in range(len(sources)):
+            for p in range(rows * columns):
+                away = max(
+                    abs(q // columns - p // columns),
+                    abs(q % columns - p % columns))
+                if radius and away > radius:
+                    continue
+                dot = sum(
+                    a * b
+                    for a, b in zip(target[q].tolist(), sources[s,
+                                                                p].tolist()))
+                weights.append((math.exp(dot / temperature), s, p))
+        weights.sort(reverse=True)
+        least = weights[min(topk, len(weights)) - 1][0]
+        kept = [w for w in weights if w[0] >= least * (1 - 1e-9)]
+        total = sum(w for w, _, _ in kept)
+        out.append([
+            sum(w * float(labels[s, p, c]) for w, s, p in kept) / total
+            for c in range(labels.shape[2])
+        ])
+    return torch.tensor(out)
+
+
+def case(seed, sources=3, twins=False):
+    generator = torch.Generator().manual_seed(seed)
+    num = GRID[0] * GRID[1]
+    features = F.normalize(
+        torch.randn(sources + 1, num, 6, generator=generator,
+                    dtype=torch.float64),
+        dim=-1)  # yapf: disable
+    if twins:  # equal frames: every similarity twice
+        features[2] = features[1]
+    labels = torch.rand(
+        sources, num, 3, generator=generator, dtype=torch.float64)
+    return features[0], features[1:], labels
+
+
+@pytest.mark.parametrize('limit', [1 << 20, 300])
+@pytest.mark.parametrize(('radius', 'topk', 'twins'), [(0, 5, False),
+                                                       (2, 5, False),
+                                                       (1, 3, True),
+                                                       (0, 200, False),
+                                                       (1, 40, True)])
+def test_against_loops(monkeypatch, radius, topk, twins, limit):
+    """Also in pieces, with equal similarities, and with a topk larger than
+    the window or than all there is."""
+    monkeypatch.setitem(label_propagation._MAX_SIMILARITIES, 'cpu', limit)
+    target, sources, labels = case(radius + topk, twins=twins)
+    bias = window_bias(GRID, radius)
+    found = propagate_labels(target, sources, labels, bias, topk, 0.3)
+    expected = slow_propagate(target, sources, labels, radius, topk, 0.3)
+    torch.testing.assert_close(found.float(), expected)
+
+
+@pytest.mark.parametrize('size', [(10, 14), (17, 23), (40, 3)])
+def test_nearest_is_pils(size):
+    image = np.random.default_rng(0).integers(0, 9, (30, 42), np.uint8)
+    expected = np.array(
+        Image.fromarray(image).resize(size[::-1], Image.Resampling.NEAREST))
+    assert np.array_equal(nearest(torch.from_numpy(image), size), expected)
+
+
+def test_decoding_stretches_each_class():
+    """The second class is weak everywhere, yet wins at its own peak."""
+    labels = torch.zeros(2, 2, 3)
+    labels[..., 0] = torch.tensor([[.9, .8], [.6, .5]])
+    labels[..., 1] = torch.tensor([[.1, .2], [.3, .4]])
+    mask = decode_labels(labels.flatten(0, 1), (2, 2), 4, (8, 8))
+    expected = torch.zeros(8, 8, dtype=torch.uint8)
+    expected[4:] = 1
+    assert torch.equal(mask[[0, 7]], expected[[0, 7]])
+    # the third class is nowhere
+    assert set(mask.unique().tolist()) == {0, 1}
+
+
+class Colours(torch.nn.Module):
+    """Mean colours as patch tokens."""
+    patch_size = 8
+
+    def forward(self, images):
+        tokens = F.avg_pool2d(images, 8).flatten(2).mT
+        return (torch.cat((tokens[:, :1], tokens), 1), )
+
+
+def test_a_square_is_followed_as_by_loops():
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randint(
+        60, (12, 3, 40, 56), generator=generator, dtype=torch.uint8)
+    truth = torch.zeros(12, 40, 56, dtype=torch.uint8)
+    for t in range(12):
+        truth[t, 8:24, 8 + 2 * t:24 + 2 * t] = 1
+        frames[t, 0][truth[t] > 0] += 190
+    model = LabelPropagation(
+        dict(type='dora_mm.load_backbone', source='colour'),
+        mean=(90., 90., 90.),
+        std=(60., 60., 60.),
+        num_context=2,
+        radius=2,
+        batch_frames=5)
+    model.backbone = Colours()
+    masks = model.segment(frames, truth[0])
+    assert torch.equal(masks[0], truth[0])
+    for t in range(1, 12):
+        both = ((masks[t] > 0) & (truth[t] > 0)).sum()
+        assert both / ((masks[t] > 0) | (truth[t] > 0)).sum() > 0.6
+
+    # the same by loops: the first frame and the last two, one by one
+    images = (frames.float() - 90) / 60
+    features = F.normalize(model.backbone(images)[0][:, 1:], dim=-1)
+    first = F.one_hot(nearest(truth[0], GRID).long().flatten(), 2).float()
+    known = {0: first}
+    for t in range(1, 12):
+        places = [0] + list(range(max(t - 2, 1), t))
+        known[t] = slow_propagate(features[t], features[places],
+                                  torch.stack([known[i] for i in places]), 2,
+                                  5, 0.1)
+        mask = decode_labels(known[t], GRID, 8, (40, 56))
+        assert (mask != masks[t]).float().mean() < 0.002, t
+
+
+@pytest.fixture(scope='module')
+def davis(tmp_path_factory):
+    """Two videos of 5 and 4 frames: a red disk, and a green one beside it."""
+    root = tmp_path_factory.mktemp('davis')
+    y, x = np.indices((64, 160))
+    for name, frames in (('one', 5), ('two', 4)):
+        for kind in ('JPEGImages', 'Annotations'):
+            (root / kind / '480p' / name).mkdir(parents=True)
+        for t in range(frames):
+            image = np.full((64, 160, 3), 40, np.uint8)
+            mask = np.zeros((64, 160), np.uint8)
+            for i in range(2):
+                disk = np.hypot(y - 30, x - 40 - 60 * i - 3 * t) < 20
+                image[disk, i], mask[disk] = 220, i + 1
+            Image.fromarray(image).save(
+                root / f'JPEGImages/480p/{name}/{t:05}.jpg', quality=95)
+            Image.fromarray(mask).save(root /
+                                       f'Annotations/480p/{name}/{t:05}.png')
+    return root
+
+
+def test_dataset(davis):
+    dataset = DAVISDataset(str(davis), short_side=64)
+    assert [len(dataset[i]['inputs']) for i in range(2)] == [5, 4]
+    item = dataset[0]
+    sample = item['data_samples']
+    assert item['inputs'].shape == (5, 3, 64, 128)  # 160 down to 64 n
+    assert sample.frame_names[4] == '00004'
+    assert sample.true_masks[1].max() == 2
+    binary = DAVISDataset(str(davis), year=2016)[0]['data_samples']
+    assert binary.first_mask.max() == 1
+    assert (binary.first_mask > 0).sum() == (sample.first_mask > 0).sum()
+    # of DAVIS itself: 480 x 854, and one that stands upright
+    assert protocol_size((480, 854)) == (480, 832)
+    assert protocol_size((1920, 1080)) == (832, 480)
+
+
+def test_split_file_and_mistakes(davis, tmp_path):
+    with pytest.raises(ValueError, match='no videos in .*check root'):
+        DAVISDataset(str(tmp_path))
+    with pytest.raises(ValueError, match='year must be 2016 or 2017, but got'):
+        DAVISDataset(str(davis), year=2018)
+    for kind in ('JPEGImages', 'Annotations'):
+        (tmp_path / kind).symlink_to(davis / kind)
+    names = tmp_path / 'ImageSets/2017/val.txt'
+    names.parent.mkdir(parents=True)
+    names.write_text('two\nthree\n')
+    dataset = DAVISDataset(str(tmp_path))
+    assert dataset.videos == ['two', 'three']
+    with pytest.raises(ValueError, match='video three has 0 frames and 0'):
+        dataset[1]
+
+
+def test_black_and_white_masks_are_of_2016(davis, tmp_path):
+    white = tmp_path / 'Annotations/480p/one'
+    white.mkdir(parents=True)
+    (tmp_path / 'JPEGImages').symlink_to(davis / 'JPEGImages')
+    for t in range(5):
+        Image.fromarray(np.full((64, 160), 255,
+                                np.uint8)).save(white / f'{t:05}.png')
+    with pytest.raises(ValueError, match='need year=2016'):
+        DAVISDataset(str(tmp_path))[0]
+    assert DAVISDataset(str(tmp_path),
+                        2016)[0]['data_samples'].first_mask.max() == 1
+
+
+def test_command(evaluate, davis, tmp_path):
+    """Colours follow disks of pure colour."""
+    metrics = evaluate('davis2017.py', 'colour', davis,
+                       'test_dataloader.num_workers=0',
+                       f'test_evaluator.out_dir={tmp_path}/masks')
+    assert metrics['davis/J-Mean'] > 80
+    mask = np.array(Image.open(tmp_path / 'masks/two/00003.png'))
+    assert mask.shape == (64, 160) and set(np.unique(mask)) == {0, 1, 2}

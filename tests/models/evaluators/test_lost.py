@@ -1,0 +1,163 @@
+"""LOST against plain numpy, and through the command."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import build_model, model_cfg
+
+from dora_mm.datasets import ObjectBoxDataset
+from dora_mm.evaluation import CorLocMetric
+from dora_mm.models import LOSTDetector
+from dora_mm.models.evaluators.lost import lost_box
+
+
+def slow_lost(keys, grid, k):
+    """As the docstring says it, in numpy and loops."""
+    products = keys @ keys.T
+    num = len(keys)
+    degree = [
+        sum(products[i, j] > 0 for j in range(num) if j != i)
+        for i in range(num)
+    ]
+    order = sorted(range(num), key=lambda i: (degree[i], i))
+    seed = order[0]
+    voters = [i for i in order[:k] if products[seed, i] > 0] or [seed]
+    votes = products[voters].sum(0)
+    region, border = {seed}, [seed]
+    while border and votes[seed] > 0:
+        row, column = divmod(border.pop(), grid[1])
+        for dr, dc in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+            r, c = row + dr, column + dc
+            place = r * grid[1] + c
+            if 0 <= r < grid[0] and 0 <= c < grid[1] \
+                    and votes[place] > 0 and place not in region:
+                region.add(place)
+                border.append(place)
+    rows, columns = zip(*(divmod(place, grid[1]) for place in region))
+    return min(columns), min(rows), max(columns) + 1, max(rows) + 1
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_against_loops(seed):
+    generator = torch.Generator().manual_seed(seed)
+    grid, k = ((6, 9), 5) if seed % 2 else ((11, 4), 100)
+    # halves, so that every product is exact and ties are ties
+    keys = torch.randint(
+        -3, 4, (grid[0] * grid[1], 3), generator=generator).float() / 2
+    assert lost_box(keys, grid, k) == slow_lost(keys.numpy(), grid, k)
+
+
+def test_an_object_is_found():
+    """Few patches of one direction before many of the opposite one."""
+    keys = torch.full((8, 10, 2), -1.)
+    keys[2:5, 3:7] = 1.
+    assert lost_box(keys.flatten(0, 1), (8, 10)) == (3, 2, 7, 5)
+
+
+def test_detector_takes_the_keys_of_the_padded_image(tmp_path):
+    model = build_model().eval()
+    torch.save(
+        dict(state_dict=model.state_dict(), meta={}), tmp_path / 'a.pth')
+    detector = LOSTDetector(
+        dict(
+            type='dora_mm.load_backbone',
+            source=str(tmp_path / 'a.pth'),
+            num_heads=4),
+        mean=(100., 110., 120.),
+        std=(50., 60., 70.),
+        num_patches=9)
+    image = torch.randint(
+        256, (3, 29, 44),
+        generator=torch.Generator().manual_seed(0),
+        dtype=torch.uint8)
+    padded = torch.zeros(1, 3, 32, 48)
+    for c, (mean, std) in enumerate(((100, 50), (110, 60), (120, 70))):
+        padded[0, c, :29, :44] = (image[c].float() - mean) / std
+    backbone, last = detector.backbone, []
+    handle = backbone.layers[-1].attn.qkv.register_forward_hook(
+        lambda module, args, out: last.append(out))
+    with torch.no_grad():
+        backbone(padded)
+    handle.remove()
+    keys = last[0][0, 1:].unflatten(1, (3, -1))[:, 1].numpy()
+    expected = np.array(slow_lost(keys, (4, 6), 9), float) * 8
+    expected = expected.clip(0, (44, 29, 44, 29))
+    assert np.array_equal(detector._box(image), expected)
+    with pytest.raises(ValueError, match='keys of a ViT'):
+        LOSTDetector(
+            dict(type='dora_mm.load_backbone', source='colour'), (0., ) * 3,
+            (1., ) * 3)
+
+
+def test_corloc():
+    metric = CorLocMetric()
+    boxes = np.array([[0, 0, 10, 10], [50, 50, 60, 70]])
+    for box in ((0, 0, 10, 5), (0, 0, 10, 4.9), (50, 50, 60, 70)):
+        metric.process(None, [dict(pred_box=np.array(box), boxes=boxes)])
+    # exactly one half counts
+    assert metric.evaluate(3) == pytest.approx({'lost/CorLoc': 200 / 3})
+
+
+@pytest.fixture(scope='module')
+def voc(tmp_path_factory):
+    """Three images; one without an object."""
+    root = tmp_path_factory.mktemp('voc')
+    for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
+        (root / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, boxes in dict(
+            a=[(1, 1, 20, 30), (5, 6, 9, 9)], b=[(3, 4, 40, 30)],
+            c=[]).items():
+        Image.fromarray(rng.integers(0, 256, (37, 50, 3), np.uint8)).save(
+            root / f'JPEGImages/{name}.jpg')
+        objects = ''.join('<object><difficult>1</difficult><bndbox>' + ''.join(
+            f'<{tag}>{value}</{tag}>'
+            for tag, value in zip(('xmin', 'ymin', 'xmax', 'ymax'), box)) +
+                          '</bndbox></object>' for box in boxes)
+        (root / f'Annotations/{name}.xml'
+         ).write_text(f'<annotation>{objects}</annotation>')
+    (root / 'ImageSets/Main/trainval.txt').write_text('a\nb\nc\n')
+    return root
+
+
+def test_voc_and_coco_are_the_same(voc, tmp_path):
+    one = ObjectBoxDataset(str(voc))
+    assert len(one) == 2
+    # VOC counts from 1, both ends included
+    boxes = one[0]['data_samples'].boxes
+    assert boxes.tolist() == [[0, 0, 20, 30], [4, 5, 9, 9]]
+
+    (tmp_path / 'train').symlink_to(voc / 'JPEGImages')
+    annotations = [
+        dict(image_id=7, bbox=[0, 0, 20, 30]),
+        dict(image_id=7, bbox=[1, 1, 5, 5], iscrowd=1),
+        dict(image_id=7, bbox=[4, 5, 5, 4]),
+        dict(image_id=8, bbox=[2, 3, 38, 27]),
+        dict(image_id=9, bbox=[2, 3, 3, 2]),
+    ]
+    images = [
+        dict(id=i, file_name=f'{n}.jpg')
+        for i, n in ((7, 'a'), (8, 'b'), (9, 'c'))
+    ]
+    (tmp_path / 'a.json').write_text(
+        json.dumps(dict(images=images, annotations=annotations)))
+    (tmp_path / 'ids.txt').write_text('train_000007.jpg\ntrain_000008.jpg\n')
+    other = ObjectBoxDataset(str(tmp_path), 'train', 'a.json', 'ids.txt')
+    assert len(other) == 2
+    for i in range(2):
+        assert torch.equal(one[i]['inputs'], other[i]['inputs'])
+        assert np.array_equal(one[i]['data_samples'].boxes,
+                              other[i]['data_samples'].boxes)
+    with pytest.raises(ValueError, match='check root'):
+        ObjectBoxDataset(str(tmp_path))
+
+
+def test_command(evaluate, voc, tmp_path):
+    """A run's random weights, in the size of the tests' model."""
+    run = tmp_path / 'run.py'
+    run.write_text(f'model = {model_cfg()!r}')
+    metrics = evaluate('lost_voc.py', run, voc,
+                       'test_dataloader.num_workers=0')
+    assert metrics['lost/CorLoc'] in (0., 50., 100.)
