@@ -9,12 +9,13 @@ import torch
 from mmengine.device import get_device
 
 from dora_mm.models import load_backbone
+from dora_mm.utils.pixels import RGB_MEAN, RGB_STD, resize_frames
 from dora_mm.video.readers import build_reader
 from dora_mm.visualization.clip_tracks import load_track_model
 
 _IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-_MEAN = torch.tensor((123.675, 116.28, 103.53)).reshape(3, 1, 1)
-_STD = torch.tensor((58.395, 57.12, 57.375)).reshape(3, 1, 1)
+_MEAN = torch.tensor(RGB_MEAN).reshape(3, 1, 1)
+_STD = torch.tensor(RGB_STD).reshape(3, 1, 1)
 
 
 class DoRAInferencer:
@@ -143,11 +144,7 @@ class DoRAInferencer:
         height, width = (
             max(round(side * scale / patch), 1) * patch
             for side in frames.shape[1:3])
-        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        return np.stack([
-            cv2.resize(np.ascontiguousarray(frame), (width, height),
-                       interpolation=way) for frame in frames
-        ])  # yapf: disable
+        return resize_frames(frames, (height, width))
 
     @torch.no_grad()
     def _features(self, images, grid):

@@ -5,7 +5,6 @@ Letters: T frames, K objects, H heads, N patches, S side in pixels.
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -14,6 +13,7 @@ from mmengine.registry import init_default_scope
 from dora_mm.checkpoints.run_config import checkpoint_config
 from dora_mm.checkpoints.safe_load import load_trusted
 from dora_mm.registry import MODELS
+from dora_mm.utils.pixels import resize_frames
 from dora_mm.video.readers import build_reader
 
 
@@ -173,13 +173,7 @@ def track_clip(model, frames, seed=0):
     """
     preprocessor = model.data_preprocessor
     side = preprocessor.global_views.size
-    smaller = frames.shape[1] > side
-    frames = np.stack([
-        cv2.resize(
-            frame, (side, side),
-            interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
-        for frame in frames
-    ])
+    frames = resize_frames(frames, (side, side))
     clip = torch.from_numpy(frames).permute(0, 3, 1, 2)
     clip = clip.to(preprocessor.mean.device).float() / 255
     clip = clip - preprocessor.mean.reshape(3, 1, 1)

@@ -8,13 +8,14 @@ import math
 import cv2
 import numpy as np
 
+from dora_mm.utils.pixels import RGB_MEAN, resize_frames
 from .image_ops import blend, grey, heat
 
 _ROWS = ('attention', 'raw tracks', 'refined tracks', 'masks')
 _BACKGROUND = (250, 250, 250)
 _INK = (30, 30, 30)
 # Where the student sees nothing it sees the data set's mean colour.
-_HIDDEN = np.array((123.675, 116.28, 103.53), np.float32)
+_HIDDEN = np.array(RGB_MEAN, np.float32)
 
 
 class TrackVisualizer:
@@ -127,10 +128,7 @@ class TrackVisualizer:
         )
 
     def _resize(self, image):
-        smaller = len(image) >= self.cell
-        return cv2.resize(
-            image, (self.cell, self.cell),
-            interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+        return resize_frames(image[None], (self.cell, self.cell))[0]
 
     def _upsample(self, values, interpolation=cv2.INTER_CUBIC):
         """(N,) or (h, w) to the size of a cell."""

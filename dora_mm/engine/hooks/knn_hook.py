@@ -7,6 +7,7 @@ from dora_mm.evaluation.extract_features import extract_features
 from dora_mm.evaluation.knn_classifier import KNNClassifier
 from dora_mm.models.evaluators import FrozenEncoder
 from dora_mm.registry import HOOKS
+from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
 from ..unwrap_model import unwrap_model
 
 
@@ -36,18 +37,16 @@ class KNNHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(
-        self,
-        memory: dict,
-        queries: dict,
-        interval: int = 1000,
-        ks: Sequence[int] = (20, ),
-        temperature: float = 0.07,
-        batch_size: int = 64,
-        num_workers: int = 2,
-        mean: Sequence[float] = (123.675, 116.28, 103.53),
-        std: Sequence[float] = (58.395, 57.12, 57.375)
-    ) -> None:
+    def __init__(self,
+                 memory: dict,
+                 queries: dict,
+                 interval: int = 1000,
+                 ks: Sequence[int] = (20, ),
+                 temperature: float = 0.07,
+                 batch_size: int = 64,
+                 num_workers: int = 2,
+                 mean: Sequence[float] = RGB_MEAN,
+                 std: Sequence[float] = RGB_STD) -> None:
         if interval < 1:
             raise ValueError(f'interval must be >= 1, but got {interval}.')
         self.datasets = dict(memory=memory, queries=queries)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dora_mm.registry import MODELS
+from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
 
 
 @MODELS.register_module()
@@ -21,16 +22,14 @@ class ColourHistogram(nn.Module):
         patch_size (int): Pixels. Defaults to 16.
         num_bins (int): Q, bins of each channel. Defaults to 5.
         mean, std (Sequence[float]): Of the normalisation that the images come
-            with, on the scale 0 to 255.
+            with, on the scale 0 to 255. Default to ImageNet's.
     """
 
-    def __init__(
-        self,
-        patch_size: int = 16,
-        num_bins: int = 5,
-        mean: Sequence[float] = (123.675, 116.28, 103.53),
-        std: Sequence[float] = (58.395, 57.12, 57.375)
-    ) -> None:
+    def __init__(self,
+                 patch_size: int = 16,
+                 num_bins: int = 5,
+                 mean: Sequence[float] = RGB_MEAN,
+                 std: Sequence[float] = RGB_STD) -> None:
         super().__init__()
         self.patch_size = patch_size
         self.num_bins = num_bins
