@@ -102,8 +102,8 @@ def merge_args(cfg, args):
         ValueError: The config is not one of an evaluation.
     """
     if 'test_dataloader' not in cfg or 'backbone' not in cfg.model:
-        raise ValueError(f'{args.config} is no config of an evaluation: take '
-                         'one of configs/evaluation')
+        raise ValueError('config must be one of an evaluation, but got '
+                         f'{args.config}: take one of configs/evaluation')
     cfg.model.backbone.update(
         source=args.checkpoint,
         key=args.key,
@@ -151,7 +151,8 @@ def main(argv=None):
     """
     args = parse_args(argv)
     if not osp.isfile(args.config):
-        raise SystemExit(f'error: {args.config}: no such config file')
+        raise SystemExit(f'error: config must be a file, but got {args.config}'
+                         ': take one of configs/evaluation')
     try:
         cfg = merge_args(Config.fromfile(args.config), args)
         prepare_launch(cfg, get_device())

@@ -90,9 +90,8 @@ def enable_amp(cfg):
         wrapper.type = 'AmpOptimWrapper'
     elif name != 'AmpOptimWrapper':
         raise ValueError(
-            '--amp replaces optim_wrapper.type="OptimWrapper" by '
-            f'"AmpOptimWrapper", but the config has {name!r}. Choose a '
-            'mixed-precision wrapper in the config instead of --amp')
+            'optim_wrapper.type must be OptimWrapper for --amp, but got '
+            f'{name}: choose a mixed-precision wrapper in the config instead')
     wrapper.setdefault('loss_scale', 'dynamic')
 
 
@@ -124,9 +123,9 @@ def set_resume(cfg, resume):
         ValueError: There is no such checkpoint.
     """
     if resume != 'auto' and '://' not in resume and not osp.isfile(resume):
-        raise ValueError(f'--resume {resume}: no such file. Give the path of '
-                         'a checkpoint, or no path to continue from the last '
-                         'one in the work folder')
+        raise ValueError(f'--resume must be a file, but got {resume}: give '
+                         'the path of a checkpoint, or none to continue from '
+                         'the last one in the work folder')
     cfg.resume = True
     cfg.load_from = None if resume == 'auto' else resume
 
@@ -161,9 +160,9 @@ def merge_args(cfg, args):
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr', None) or {}):
             raise ValueError(
-                '--auto-scale-lr needs the batch size that the learning rate '
-                'is meant for, but the config has none. Add '
-                'auto_scale_lr=dict(base_batch_size=...) to it')
+                'auto_scale_lr.base_batch_size must be the batch size that '
+                'the learning rate is meant for, but got nothing: add it to '
+                'the config, or leave --auto-scale-lr out')
         cfg.auto_scale_lr.enable = True
     for name in DATALOADERS:
         if cfg.get(name, None) is not None:
@@ -186,13 +185,13 @@ def main(argv=None):
     """
     args = parse_args(argv)
     if not osp.isfile(args.config):
-        raise ValueError(f'{args.config}: no such config file. "python -m '
-                         'dora_mm.cfg" lists those shipped with dora_mm')
+        raise ValueError(f'config must be a file, but got {args.config}: '
+                         '"python -m dora_mm.cfg" lists those of dora_mm')
     cfg = merge_args(Config.fromfile(args.config), args)
     if get_device() == 'cpu':
         if args.amp:
-            raise ValueError('--amp needs an accelerator, but only the CPU '
-                             'is found. Leave it out')
+            raise ValueError('--amp must have an accelerator, but got the '
+                             'CPU only: leave it out')
         drop_amp(cfg)
     prepare_launch(cfg, get_device())
     runner = (

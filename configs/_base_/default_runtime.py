@@ -1,14 +1,11 @@
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['dora_mm.engine'], allow_failed_imports=False)
 
-log_interval = 50
-
 default_hooks = dict(
     # Reads losses as often as they are logged, not at every iteration.
-    runtime_info=dict(
-        type='dora_mm.LateRuntimeInfoHook', interval=log_interval),
+    runtime_info=dict(type='dora_mm.LateRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=log_interval),
+    logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # By iteration: an epoch over an hours-long video takes hours. Two are kept
     # because the hook removes the oldest one before it writes the next.
@@ -39,11 +36,8 @@ if __import__('importlib.util').util.find_spec('tensorboard'):
     vis_backends.append(dict(type='TensorboardVisBackend'))
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 
-# All that varies from step to step is logged as a mean over the window.
-log_processor = dict(
-    window_size=log_interval,
-    mean_pattern=r'.*(loss|time|grad_norm|entropy|kl|coverage|overlap|masks|'
-    r'clips_per_sec).*')
+# All that varies from step to step is logged as a mean since the last line.
+log_processor = dict(type='dora_mm.StepLogProcessor')
 log_level = 'INFO'
 load_from = None
 resume = False

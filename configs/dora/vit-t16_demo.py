@@ -62,12 +62,8 @@ custom_hooks = [
     dict(type='dora_mm.TeacherEMAHook', momentum=0.99, end_momentum=1.),
     dict(
         type='dora_mm.TeacherTempHook', start=0.02, end=0.02, warmup_epochs=0),
-    dict(type='dora_mm.PretrainMonitorHook', interval=10),
+    dict(type='dora_mm.PretrainMonitorHook'),
     dict(type='dora_mm.ReplacedClipHook', max_share=0.01, min_clips=100),
 ]
 
-default_hooks = dict(
-    runtime_info=dict(interval=10),
-    logger=dict(interval=10),
-    checkpoint=dict(interval=50))
-log_processor = dict(window_size=10)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=50))

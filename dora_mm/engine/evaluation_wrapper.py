@@ -1,3 +1,5 @@
+from typing import Any
+
 from torch import nn
 
 from dora_mm.registry import MODEL_WRAPPERS
@@ -17,6 +19,6 @@ class EvaluationWrapper(nn.Module):
         super().__init__()
         self.module = module
 
-    def test_step(self, data):
+    def test_step(self, data: dict) -> Any:
         """See mmengine's ``BaseModel``."""
         return self.module.test_step(data)

@@ -3,7 +3,7 @@ import platform
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 from dora_mm.version import __version__
 from .stack import (HOST_PACKAGES, find_dist, multimodal_is_broken,
@@ -26,7 +26,7 @@ READER_DISTS = {
 }
 
 
-def describe_dist(dists) -> str:
+def describe_dist(dists: Tuple[str, ...]) -> str:
     """Give version and distribution name, or 'not installed'."""
     found = find_dist(dists)
     return 'not installed' if found is None else f'{found[1]} ({found[0]})'

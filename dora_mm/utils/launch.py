@@ -2,9 +2,10 @@
 import os
 
 import torch.distributed as dist
+from mmengine.config import Config, ConfigDict
 
 
-def set_dataloader_defaults(loader):
+def set_dataloader_defaults(loader: ConfigDict) -> None:
     """Fill in what the config leaves open, as mmpretrain does.
 
     Args:
@@ -20,7 +21,7 @@ def set_dataloader_defaults(loader):
         loader.collate_fn.pop('_scope_', None)
 
 
-def init_cpu_group(cfg):
+def init_cpu_group(cfg: Config) -> None:
     """Join the processes through gloo where there is no accelerator.
 
     mmengine's launchers select a CUDA device before they look at the backend,
@@ -34,8 +35,8 @@ def init_cpu_group(cfg):
     """
     if cfg.launcher != 'pytorch':
         raise ValueError(
-            f'--launcher {cfg.launcher} needs accelerators and none is found. '
-            'On CPUs use tools/dist_train.sh')
+            '--launcher must be pytorch where no accelerator is found, but '
+            f'got {cfg.launcher}: use tools/dist_train.sh on CPUs')
     cfg.setdefault('env_cfg', {})
     cfg.env_cfg.setdefault('dist_cfg', {})
     cfg.env_cfg.dist_cfg.backend = 'gloo'
@@ -48,7 +49,7 @@ def init_cpu_group(cfg):
     dist.init_process_group('gloo')
 
 
-def prepare_launch(cfg, device):
+def prepare_launch(cfg: Config, device: str) -> None:
     """Check the launcher's environment and join the processes on a CPU.
 
     Args:
@@ -61,8 +62,8 @@ def prepare_launch(cfg, device):
     if cfg.launcher == 'none':
         return
     if cfg.launcher == 'pytorch' and 'RANK' not in os.environ:
-        raise ValueError('--launcher pytorch is for processes that torchrun '
-                         'started, but RANK is not set. Run: bash '
+        raise ValueError('RANK must be set by torchrun for --launcher '
+                         'pytorch, but got nothing: run bash '
                          'tools/dist_train.sh CONFIG GPUS')
     if device == 'cpu':
         init_cpu_group(cfg)

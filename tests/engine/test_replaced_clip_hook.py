@@ -63,7 +63,7 @@ def test_stops_at_once_above_the_share(tmp_path):
     assert runner.iter == 11
     message = str(runner.error)
     assert '2 clips could not be decoded' in message
-    assert 'last 8' in message and '`max_share`=0.1' in message
+    assert 'last 8' in message and 'max_share=0.1' in message
 
 
 def test_share_at_the_bound_is_allowed_and_logged(tmp_path):

@@ -119,7 +119,7 @@ def test_both_watch_and_change_nothing(images, tmp_path):
 
 @pytest.mark.parametrize('hook', [KNNHook, TrackPanelHook])
 def test_interval_is_checked(hook):
-    with pytest.raises(ValueError, match='interval must be >= 1, but got 0'):
+    with pytest.raises(ValueError, match='interval must be .*got 0'):
         if hook is KNNHook:
             hook({}, {}, interval=0)
         else:
@@ -127,7 +127,7 @@ def test_interval_is_checked(hook):
 
 
 def test_panels_need_a_model_that_tracks(tmp_path):
-    with pytest.raises(ValueError, match='a DINO does not track'):
+    with pytest.raises(ValueError, match='must track objects.*DINO'):
         run(tmp_path,
             dict(type='dora_mm.TrackPanelHook', video='v.mp4'),
             model=model_cfg('DINO'))

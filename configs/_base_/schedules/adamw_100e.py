@@ -41,6 +41,6 @@ custom_hooks = [
         start=0.04,
         end=teacher_temp,
         warmup_epochs=30),
-    dict(type='dora_mm.PretrainMonitorHook', interval=50),
+    dict(type='dora_mm.PretrainMonitorHook'),
     dict(type='dora_mm.ReplacedClipHook', max_share=0.01),
 ]

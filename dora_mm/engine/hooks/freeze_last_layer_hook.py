@@ -1,4 +1,8 @@
+from typing import Any
+
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.optim import Optimizer
 
 from dora_mm.registry import HOOKS
 from ..unwrap_model import unwrap_model
@@ -22,14 +26,16 @@ class FreezeLastLayerHook(Hook):
 
     def __init__(self, num_epochs: int = 1) -> None:
         if num_epochs < 0:
-            raise ValueError(f'num_epochs must be >= 0, got {num_epochs}.')
+            raise ValueError('num_epochs must be at least 0, but got '
+                             f'{num_epochs}: give 0 to freeze nothing')
         self.num_epochs = num_epochs
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Hook into the optimiser."""
         model = unwrap_model(runner.model)
 
-        def drop_gradients(optimizer, args, kwargs):
+        def drop_gradients(optimizer: Optimizer, args: Any,
+                           kwargs: Any) -> None:
             if runner.epoch < self.num_epochs:
                 for param in model.last_layer_parameters():
                     param.grad = None

@@ -1,7 +1,9 @@
-from typing import Sequence
+from typing import Dict, Optional, Sequence
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import nn
 
 from dora_mm.evaluation.extract_features import extract_features
 from dora_mm.evaluation.knn_classifier import KNNClassifier
@@ -48,7 +50,9 @@ class KNNHook(Hook):
                  mean: Sequence[float] = RGB_MEAN,
                  std: Sequence[float] = RGB_STD) -> None:
         if interval < 1:
-            raise ValueError(f'interval must be >= 1, but got {interval}.')
+            raise ValueError('interval must be at least 1, but got '
+                             f'{interval}: give the iterations from one '
+                             'evaluation to the next')
         self.datasets = dict(memory=memory, queries=queries)
         self.interval = interval
         self.ks = ks
@@ -58,7 +62,7 @@ class KNNHook(Hook):
         self.data_preprocessor = dict(
             type='mmengine.ImgDataPreprocessor', mean=mean, std=std)
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Build the loaders, so that a wrong path shows at once."""
         self.loaders = {
             name:
@@ -74,10 +78,10 @@ class KNNHook(Hook):
         }
 
     def after_train_iter(self,
-                         runner,
-                         batch_idx,
-                         data_batch=None,
-                         outputs=None) -> None:
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
         """Evaluate every ``interval`` iterations and after the last one."""
         if self.every_n_train_iters(runner, self.interval) or \
                 self.is_last_train_iter(runner):
@@ -86,7 +90,7 @@ class KNNHook(Hook):
                                          for name, value in accuracy.items()))
             runner.visualizer.add_scalars(accuracy, step=runner.iter + 1)
 
-    def _evaluate(self, model) -> dict:
+    def _evaluate(self, model: nn.Module) -> Dict[str, float]:
         encoder = FrozenEncoder(model.teacher['backbone'],
                                 self.data_preprocessor)
         encoder.to(next(model.parameters()).device)

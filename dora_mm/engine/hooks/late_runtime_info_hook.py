@@ -5,6 +5,7 @@ from mmengine.hooks import RuntimeInfoHook
 from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
+from ..step_log_processor import add_step_scalar, logging_interval
 
 
 @HOOKS.register_module()
@@ -13,22 +14,12 @@ class LateRuntimeInfoHook(RuntimeInfoHook):
 
     The stock hook turns each loss into a number right after the step, so the
     device idles until the host has prepared the next one. This hook keeps the
-    tensors and reads those of ``interval`` iterations at once, as one tensor.
-    The log has the same numbers; between two readings it lags behind.
-
-    Args:
-        interval (int): Iterations between two readings, >= 1: that of
-            ``LoggerHook`` or a divisor of it. The last iteration of an epoch
-            is read as well. Defaults to 10.
-
-    Raises:
-        ValueError: If ``interval`` is not positive.
+    tensors and reads them at once, as one tensor, when the ``LoggerHook``
+    writes a line and at the end of an epoch. The log has the same numbers;
+    between two readings it lags behind.
     """
 
-    def __init__(self, interval: int = 10) -> None:
-        if interval < 1:
-            raise ValueError(f'interval must be >= 1, but got {interval}.')
-        self.interval = interval
+    def __init__(self) -> None:
         self._unread = []
 
     def after_train_iter(self,
@@ -46,7 +37,7 @@ class LateRuntimeInfoHook(RuntimeInfoHook):
         """
         for name, value in (outputs or {}).items():
             self._unread.append((name, torch.as_tensor(value).detach()))
-        if self.every_n_inner_iters(batch_idx, self.interval) or \
+        if self.every_n_inner_iters(batch_idx, logging_interval(runner)) or \
                 self.end_of_epoch(runner.train_dataloader, batch_idx):
             self._read(runner)
 
@@ -58,4 +49,4 @@ class LateRuntimeInfoHook(RuntimeInfoHook):
         device = values[0].device
         numbers = torch.stack([v.to(device, torch.float64) for v in values])
         for name, number in zip(names, numbers.tolist()):
-            runner.message_hub.update_scalar(f'train/{name}', number)
+            add_step_scalar(runner, name, number)

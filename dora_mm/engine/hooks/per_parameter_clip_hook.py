@@ -1,5 +1,8 @@
+from typing import Any, Optional
+
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch import Tensor
 
 from dora_mm.registry import HOOKS
@@ -30,14 +33,16 @@ class PerParameterClipHook(Hook):
 
     def __init__(self, max_norm: float = 3.) -> None:
         if max_norm <= 0:
-            raise ValueError(f'max_norm must be > 0, but got {max_norm}.')
+            raise ValueError(f'max_norm must be positive, but got {max_norm}: '
+                             'leave the hook out to clip nothing')
         self.max_norm = max_norm
         self._grad_norm = None
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Hook into the optimiser."""
 
-        def clip(optimizer, args, kwargs):
+        def clip(optimizer: torch.optim.Optimizer, args: Any,
+                 kwargs: Any) -> None:
             self._grad_norm = self.clip(optimizer)
 
         runner.optim_wrapper.optimizer.register_step_pre_hook(clip)
@@ -67,10 +72,10 @@ class PerParameterClipHook(Hook):
         return norms.norm() / scale
 
     def after_train_iter(self,
-                         runner,
-                         batch_idx,
-                         data_batch=None,
-                         outputs=None) -> None:
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
         """Put the norm of the last step beside the losses."""
         if self._grad_norm is not None:
             outputs['grad_norm'] = self._grad_norm

@@ -37,11 +37,12 @@ class ReplacedClipHook(Hook):
                  min_clips: int = 1000,
                  interval: int = 50) -> None:
         if not 0 <= max_share <= 1:
-            raise ValueError(
-                f'`max_share` must be in [0, 1], but got {max_share}.')
+            raise ValueError(f'max_share must be in [0, 1], but got '
+                             f'{max_share}: 0.01 is one clip in a hundred')
         if min_clips < 1 or interval < 1:
-            raise ValueError('`min_clips` and `interval` must be at least 1, '
-                             f'but got {min_clips} and {interval}.')
+            raise ValueError('min_clips and interval must be at least 1, but '
+                             f'got {min_clips} and {interval}: give numbers '
+                             'of clips and of iterations')
         self.max_share = max_share
         self.min_clips = min_clips
         self.interval = interval
@@ -92,7 +93,7 @@ class ReplacedClipHook(Hook):
         if replaced > self.max_share * clips:
             raise RuntimeError(
                 f'{replaced} clips could not be decoded and were replaced '
-                f'while the last {clips} were loaded: more than `max_share`='
-                f'{self.max_share:g}. The warnings in the log name files and '
-                'frames: repair or leave out these files, or raise '
-                '`max_share` of ReplacedClipHook.')
+                f'while the last {clips} were loaded, more than max_share='
+                f'{self.max_share:g}: repair or leave out the files that the '
+                'warnings in the log name, or raise max_share of '
+                'ReplacedClipHook')

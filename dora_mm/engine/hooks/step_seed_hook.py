@@ -1,7 +1,10 @@
+from typing import Optional
+
 import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
 from ..unwrap_model import unwrap_model
@@ -19,7 +22,10 @@ class StepSeedHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+    def before_train_iter(self,
+                          runner: Runner,
+                          batch_idx: int,
+                          data_batch: Optional[dict] = None) -> None:
         """Seed PyTorch on this rank, and the model's own draws."""
         step, local = np.random.SeedSequence(
             (runner.seed, runner.iter)).generate_state(2)

@@ -1,6 +1,8 @@
 import math
+from typing import Optional
 
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
 from ..unwrap_model import unwrap_model
@@ -31,8 +33,8 @@ class TeacherEMAHook(Hook):
                                                      end_momentum)):
             if not 0 <= value <= 1:
                 raise ValueError(
-                    f"{name} is the teacher's share and must be in [0, 1], "
-                    f'but got {value}.')
+                    f'{name} must be in [0, 1], but got {value}: give the '
+                    "teacher's share, 0.996 in the paper")
         self.momentum = momentum
         self.end_momentum = end_momentum
 
@@ -42,10 +44,10 @@ class TeacherEMAHook(Hook):
         return self.end_momentum + (self.momentum - self.end_momentum) * cosine
 
     def after_train_iter(self,
-                         runner,
-                         batch_idx,
-                         data_batch=None,
-                         outputs=None) -> None:
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
         """Update the teacher if the optimiser has stepped."""
         if not runner.optim_wrapper.should_update():
             return

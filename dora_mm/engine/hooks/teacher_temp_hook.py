@@ -1,4 +1,5 @@
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
 from ..unwrap_model import unwrap_model
@@ -23,8 +24,9 @@ class TeacherTempHook(Hook):
     def __init__(self, end: float, start: float, warmup_epochs: int) -> None:
         if min(start, end) <= 0 or warmup_epochs < 0:
             raise ValueError(
-                'start and end must be > 0 and warmup_epochs >= 0, but got '
-                f'start={start}, end={end}, warmup_epochs={warmup_epochs}.')
+                'start and end must be positive and warmup_epochs at least 0, '
+                f'but got start={start}, end={end}, '
+                f'warmup_epochs={warmup_epochs}: the paper has 0.04 for both')
         self.start = start
         self.end = end
         self.warmup_epochs = warmup_epochs
@@ -36,7 +38,7 @@ class TeacherTempHook(Hook):
         progress = epoch / max(self.warmup_epochs - 1, 1)
         return self.start + (self.end - self.start) * progress
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: Runner) -> None:
         """Set the temperature of this epoch."""
         model = unwrap_model(runner.model)
         model.set_teacher_temp(self.temp_at(runner.epoch))

@@ -1,5 +1,8 @@
+from typing import Optional
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
 from dora_mm.visualization import TrackVisualizer
@@ -39,14 +42,16 @@ class TrackPanelHook(Hook):
                  start: float = 0.,
                  cell: int = 128) -> None:
         if interval < 1:
-            raise ValueError(f'interval must be >= 1, but got {interval}.')
+            raise ValueError('interval must be at least 1, but got '
+                             f'{interval}: give the iterations from one panel '
+                             'to the next')
         self.video = video
         self.interval = interval
         self.num_clips = num_clips
         self.start = start
         self.visualizer = TrackVisualizer(cell)
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Read the clips, so that a wrong path shows at once.
 
         Raises:
@@ -54,8 +59,9 @@ class TrackPanelHook(Hook):
         """
         model = unwrap_model(runner.model)
         if not hasattr(model, 'track'):
-            raise ValueError(f'a {type(model).__name__} does not track '
-                             'objects: take TrackPanelHook out')
+            raise ValueError('model must track objects, but got '
+                             f'{type(model).__name__}: leave TrackPanelHook '
+                             'out, or train DoRA')
         self.clips = []
         if is_main_process():
             self.clips = list(
@@ -63,10 +69,10 @@ class TrackPanelHook(Hook):
                            **clip_settings(runner.cfg)))
 
     def after_train_iter(self,
-                         runner,
-                         batch_idx,
-                         data_batch=None,
-                         outputs=None) -> None:
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
         """Draw every ``interval`` iterations."""
         if not self.every_n_train_iters(runner, self.interval):
             return

@@ -1,9 +1,10 @@
 # Letters: M images, N patches, P patches kept of an image, C classes.
-from typing import List, Union
+from typing import List, Tuple, Union
 
 import torch
 import torch.nn.functional as F
 from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -39,7 +40,7 @@ class DenseKNNLoop(ProgressTestLoop):
     """
 
     def __init__(self,
-                 runner,
+                 runner: Runner,
                  dataloader: Union[DataLoader, dict],
                  evaluator: Union[Evaluator, dict, List],
                  memory_dataloader: dict,
@@ -62,7 +63,7 @@ class DenseKNNLoop(ProgressTestLoop):
         self.patch = model.backbone.patch_size
         self.kept = max(self.memory_size // len(dataset), 1)
 
-        def remember(batch):
+        def remember(batch: dict) -> Tuple[Tensor, Tensor]:
             return self._sample(model.encode(batch), batch)
 
         features, labels = collect(remember, self.memory_loader, 'memory')
@@ -79,7 +80,8 @@ class DenseKNNLoop(ProgressTestLoop):
             ]
             self.evaluator.process(data_samples=samples, data_batch=batch)
 
-    def _sample(self, features, batch):
+    def _sample(self, features: Tensor,
+                batch: dict) -> Tuple[Tensor, Tensor]:
         """Features (B, P, D) and labels (B, P, C) for the memory."""
         labels = torch.stack([
             patch_labels(sample.mask, self.patch, self.num_classes)
@@ -97,7 +99,8 @@ class DenseKNNLoop(ProgressTestLoop):
             part.gather(1, chosen.expand(-1, -1, part.shape[2]))
             for part in (features, labels))
 
-    def _segment(self, features, memory, size):
+    def _segment(self, features: Tensor, memory: Tuple[Tensor, Tensor],
+                 size: Tuple[int, int]) -> Tensor:
         """(B, N, D) to classes (B, h, w)."""
         grid = (size[0] // self.patch, size[1] // self.patch)
         k = min(self.num_neighbours, len(memory[0]))

@@ -2,6 +2,8 @@ from typing import List, Sequence, Union
 
 import torch
 from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
 from dora_mm.evaluation.extract_features import extract_features
@@ -30,7 +32,7 @@ class KNNLoop(ProgressTestLoop):
     """
 
     def __init__(self,
-                 runner,
+                 runner: Runner,
                  dataloader: Union[DataLoader, dict],
                  evaluator: Union[Evaluator, dict, List],
                  memory_dataloader: dict,
@@ -54,7 +56,8 @@ class KNNLoop(ProgressTestLoop):
             self._classify(model, classifier, batch)
 
     @torch.no_grad()
-    def _classify(self, model, classifier, batch) -> None:
+    def _classify(self, model: nn.Module, classifier: KNNClassifier,
+                  batch: dict) -> None:
         votes = classifier.votes(model.encode(batch))
         votes = {k: values.cpu() for k, values in votes.items()}
         samples = [

@@ -1,7 +1,9 @@
 import logging
+from typing import Union
 
 from mmengine.logging import print_log
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
 
 from dora_mm.registry import LOOPS
 
@@ -26,19 +28,21 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         ValueError: If there is less than one batch.
     """
 
-    def __init__(self, runner, dataloader, max_epochs: int, **kwargs) -> None:
+    def __init__(self, runner: Runner, dataloader: Union[DataLoader, dict],
+                 max_epochs: int, **kwargs) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         sampler = self.dataloader.sampler
         if not hasattr(sampler, 'skip'):
             raise TypeError(
-                f'{type(sampler).__name__} has no skip(num_samples); use '
-                "sampler=dict(type='dora_mm.ClipSampler') or mmengine's "
-                'EpochBasedTrainLoop, which resumes at epoch boundaries.')
+                'sampler must have skip(num_samples), but got '
+                f"{type(sampler).__name__}: use type='dora_mm.ClipSampler', "
+                "or mmengine's EpochBasedTrainLoop, which resumes at epoch "
+                'boundaries')
         if len(self.dataloader) == 0:
             raise ValueError(
-                f'batch_size={self.dataloader.batch_size} is larger than the '
-                f"{len(sampler)} clips of a rank's epoch; lower it, or lower "
-                'start_stride.')
+                f"batch_size must be at most the {len(sampler)} clips of a "
+                f"rank's epoch, but got {self.dataloader.batch_size}: lower "
+                'it, or lower start_stride')
 
     def run_epoch(self) -> None:
         """Run an epoch, from where the checkpoint left off."""

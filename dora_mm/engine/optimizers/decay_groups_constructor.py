@@ -32,8 +32,8 @@ class DecayGroupsConstructor:
                  paramwise_cfg: Optional[dict] = None) -> None:
         if paramwise_cfg:
             raise ValueError(
-                'DecayGroupsConstructor takes no paramwise_cfg, but got '
-                f'{paramwise_cfg}; use DefaultOptimWrapperConstructor for it.')
+                f'paramwise_cfg must be left out, but got {paramwise_cfg}: '
+                'use DefaultOptimWrapperConstructor for it')
         self.optim_wrapper_cfg = dict(optim_wrapper_cfg)
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
@@ -42,7 +42,8 @@ class DecayGroupsConstructor:
         params = [p for p in model.parameters() if p.requires_grad]
         if not params:
             raise ValueError(
-                f'No parameter of {type(model).__name__} is trained.')
+                'model must have a parameter that is trained, but got '
+                f'{type(model).__name__} without: freeze less of it')
         decayed = [p for p in params if p.ndim > 1]
         flat = [p for p in params if p.ndim <= 1]
         print_log(

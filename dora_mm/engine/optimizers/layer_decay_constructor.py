@@ -1,4 +1,4 @@
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Tuple
 
 from mmpretrain.engine.optimizers import \
     LearningRateDecayOptimWrapperConstructor
@@ -51,12 +51,11 @@ class LayerDecayConstructor(LearningRateDecayOptimWrapperConstructor):
             backbone = getattr(module, 'backbone', None)
             if not hasattr(backbone, 'get_layer_depth'):
                 raise ValueError(
-                    'LayerDecayConstructor needs a model whose .backbone has '
-                    'get_layer_depth, as the ViTs of dora_mm and mmpretrain '
-                    f'have, but {type(module).__name__}.backbone is '
-                    f'{type(backbone).__name__}.')
+                    f'the backbone of {type(module).__name__} must have '
+                    f'get_layer_depth, but got {type(backbone).__name__}: use '
+                    'a ViT of dora_mm or mmpretrain')
 
-            def get_layer_depth(name):
+            def get_layer_depth(name: str) -> Tuple[int, int]:
                 return backbone.get_layer_depth(name, prefix='backbone.')
 
         super().add_params(params, module, prefix, get_layer_depth, **kwargs)

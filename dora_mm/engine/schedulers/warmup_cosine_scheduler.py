@@ -1,7 +1,8 @@
 import math
-from typing import List
+from typing import List, Union
 
-from mmengine.optim import _ParamScheduler
+from mmengine.optim import BaseOptimWrapper, _ParamScheduler
+from torch.optim import Optimizer
 
 from dora_mm.registry import PARAM_SCHEDULERS
 
@@ -35,7 +36,7 @@ class WarmupCosineScheduler(_ParamScheduler):
     """
 
     def __init__(self,
-                 optimizer,
+                 optimizer: Union[Optimizer, BaseOptimWrapper],
                  param_name: str,
                  final_value: float,
                  end: int,
@@ -44,8 +45,9 @@ class WarmupCosineScheduler(_ParamScheduler):
         begin = kwargs.get('begin', 0)
         if not 0 <= warmup < end - begin:
             raise ValueError(
-                f'warmup={warmup} must be at least 0 and less than the length '
-                f'of the schedule, {end - begin}; train longer or shorten it.')
+                'warmup must be at least 0 and less than the length of the '
+                f'schedule, {end - begin}, but got {warmup}: train longer or '
+                'shorten it')
         self.final_value = final_value
         self.warmup = warmup
         super().__init__(optimizer, param_name, end=end, **kwargs)
@@ -61,7 +63,8 @@ class WarmupCosineScheduler(_ParamScheduler):
                               **kwargs) -> 'WarmupCosineScheduler':
         """The same schedule, in iterations (``convert_to_iter_based``)."""
         if not by_epoch:
-            raise ValueError('convert_to_iter_based needs by_epoch=True.')
+            raise ValueError('by_epoch must be True, but got False: leave '
+                             'convert_to_iter_based out')
         return cls(
             *args,
             end=end * epoch_length,
