@@ -57,7 +57,11 @@ def test_the_rest_resolves(name):
     for registry, part in parts:
         assert registry.get(part.type) is not None, part.type
     # The learning rate belongs to the batch size that it is scaled from.
-    assert cfg.auto_scale_lr.base_batch_size % loader.batch_size == 0
+    clips = cfg.auto_scale_lr.base_batch_size
+    assert clips % loader.batch_size == 0
+    if 'demo' not in name:
+        assert clips == 8 * loader.batch_size
+        assert cfg.optim_wrapper.optimizer.lr == 5e-4 * clips / 256
 
 
 def test_released_recipe_is_the_authors_learning_rate():

@@ -11,10 +11,8 @@ model = dict(
     type='dora_mm.DINO',
     backbone=_base_.model.backbone,
     neck=_base_.model.neck,
-    # DINO's mean over its 2 + 2 L pairs of views.
     loss=dict(
         type='dora_mm.DoRALoss',
         out_channels=_base_.num_logits,
-        object_weight=1 / (1 + _base_.num_local_views),
-        local_weight=_base_.num_local_views / (1 + _base_.num_local_views)),
+        mean_over_pairs=True),
     data_preprocessor=_base_.model.data_preprocessor)

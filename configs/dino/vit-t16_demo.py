@@ -12,6 +12,5 @@ model = dict(
         type='dora_mm.DoRALoss',
         out_channels=_base_.num_logits,
         center_momentum=_base_.model.loss.center_momentum,
-        object_weight=1 / (1 + _base_.num_local_views),
-        local_weight=_base_.num_local_views / (1 + _base_.num_local_views)),
+        mean_over_pairs=True),
     data_preprocessor=_base_.model.data_preprocessor)

@@ -1,4 +1,5 @@
-total_clips = 48  # of all GPUs together: 8 GPUs x 6 clips
+base_clips = 256  # of all GPUs together, at the rate below
+base_lr = 5e-4
 max_epochs = 100
 warmup_epochs = 10
 teacher_temp = 0.04
@@ -8,12 +9,9 @@ optim_wrapper = dict(
     loss_scale='dynamic',
     # Fused, it also spares AMP's wait for the device in every step.
     optimizer=dict(
-        type='AdamW',
-        lr=5e-4 * total_clips / 256,
-        weight_decay=0.04,
-        fused=True),
+        type='AdamW', lr=base_lr, weight_decay=0.04, fused=True),
     constructor='dora_mm.DecayGroupsConstructor')
-auto_scale_lr = dict(enable=False, base_batch_size=total_clips)
+auto_scale_lr = dict(enable=False, base_batch_size=base_clips)
 
 param_scheduler = [
     dict(

@@ -10,23 +10,9 @@ num_classes = 196
 
 data_preprocessor = dict(num_classes=num_classes)
 train_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
-    dataset=dict(
-        type='StanfordCars',
-        data_root='data/cars',
-        split='train',
-        pipeline=_base_.train_pipeline),
-    sampler=dict(type='RepeatAugSampler', shuffle=True))
+    dataset=dict(type='StanfordCars', data_root='data/cars', split='train'))
 val_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
-    dataset=dict(
-        type='StanfordCars',
-        data_root='data/cars',
-        split='test',
-        pipeline=_base_.test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+    dataset=dict(type='StanfordCars', data_root='data/cars', split='test'))
 test_dataloader = val_dataloader
 
 model = dict(head=dict(num_classes=num_classes))

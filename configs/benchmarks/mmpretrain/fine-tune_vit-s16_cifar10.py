@@ -9,23 +9,17 @@ num_classes = 10
 
 data_preprocessor = dict(num_classes=num_classes, to_rgb=False)
 train_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
     dataset=dict(
         type='CIFAR10',
         data_root='data/cifar10',
         split='train',
-        pipeline=_base_.augmentations),
-    sampler=dict(type='RepeatAugSampler', shuffle=True))
+        pipeline=_base_.augmentations))
 val_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
     dataset=dict(
         type='CIFAR10',
         data_root='data/cifar10',
         split='test',
-        pipeline=_base_.centre),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+        pipeline=_base_.centre))
 test_dataloader = val_dataloader
 
 model = dict(head=dict(num_classes=num_classes))

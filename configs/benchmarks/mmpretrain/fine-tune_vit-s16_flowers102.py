@@ -9,23 +9,11 @@ num_classes = 102
 
 data_preprocessor = dict(num_classes=num_classes)
 train_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
     dataset=dict(
-        type='Flowers102',
-        data_root='data/flowers102',
-        split='trainval',
-        pipeline=_base_.train_pipeline),
-    sampler=dict(type='RepeatAugSampler', shuffle=True))
+        type='Flowers102', data_root='data/flowers102', split='trainval'))
 val_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
     dataset=dict(
-        type='Flowers102',
-        data_root='data/flowers102',
-        split='test',
-        pipeline=_base_.test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+        type='Flowers102', data_root='data/flowers102', split='test'))
 test_dataloader = val_dataloader
 
 model = dict(head=dict(num_classes=num_classes))

@@ -5,37 +5,18 @@
 # Hardware: 8 GPUs with 128 images each.
 # Expected: the DoRA paper gives no number. Not run by us. iBOT picks the best
 #   of the learning rates 8e-4, 9e-4, 1e-3, 2e-3.
-_base_ = '_base_/fine_tune.py'
-gpus = 8
-batch_size = 128
+_base_ = ['_base_/fine_tune.py', '_base_/imagenet.py']
 max_epochs = 200
 warmup_epochs = 20
-num_classes = 1000
 
-data_preprocessor = dict(num_classes=num_classes)
-train_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=8,
-    dataset=dict(
-        type='ImageNet',
-        data_root='data/imagenet',
-        split='train',
-        pipeline=_base_.train_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=True))
-val_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=8,
-    dataset=dict(
-        type='ImageNet',
-        data_root='data/imagenet',
-        split='val',
-        pipeline=_base_.test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+data_preprocessor = dict(num_classes=_base_.num_classes)
+train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
 
 model = dict(
     head=dict(
-        num_classes=num_classes,
+        num_classes=_base_.num_classes,
         # BEiT's: a thousandth of the usual start.
         init_cfg=dict(type='TruncNormal', layer='Linear', std=2e-5)))
 optim_wrapper = dict(
@@ -69,5 +50,6 @@ param_scheduler = [
         convert_to_iter_based=True),
 ]
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
-auto_scale_lr = dict(enable=False, base_batch_size=gpus * batch_size)
+auto_scale_lr = dict(
+    enable=False, base_batch_size=_base_.gpus * _base_.batch_size)
 default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))

@@ -9,33 +9,24 @@ _base_ = '_base_/transfer.py'
 num_classes = 8142
 
 data_preprocessor = dict(num_classes=num_classes)
+# train.txt and val.txt name an image and its class, 0 to 8141, on every line:
+# 'train_val2018/Aves/2761/0a1b.jpg 2761'.
 train_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
     dataset=dict(
         type='CustomDataset',
         data_root='data/inat18',
         ann_file='train.txt',
-        pipeline=_base_.train_pipeline),
-    sampler=dict(type='RepeatAugSampler', shuffle=True))
+        pipeline=[
+            dict(step, erase_prob=0.1)
+            if step['type'] == 'RandomErasing' else step
+            for step in _base_.train_pipeline
+        ]))
 val_dataloader = dict(
-    batch_size=_base_.batch_size,
-    num_workers=8,
     dataset=dict(
-        type='CustomDataset',
-        data_root='data/inat18',
-        ann_file='val.txt',
-        pipeline=_base_.test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+        type='CustomDataset', data_root='data/inat18', ann_file='val.txt'))
 test_dataloader = val_dataloader
 
 model = dict(head=dict(num_classes=num_classes))
 optim_wrapper = dict(
     optimizer=dict(lr=5e-5 * _base_.gpus * _base_.batch_size / 512))
 train_cfg = dict(max_epochs=360)
-# train.txt and val.txt name an image and its class, 0 to 8141, on every line:
-# 'train_val2018/Aves/2761/0a1b.jpg 2761'.
-train_dataloader['dataset']['pipeline'] = [
-    dict(step, erase_prob=0.1) if step['type'] == 'RandomErasing' else step
-    for step in _base_.train_pipeline
-]

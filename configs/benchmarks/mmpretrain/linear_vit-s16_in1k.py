@@ -6,18 +6,17 @@
 # Hardware: 8 GPUs with 128 images each. In float32, see LinearSweepHead.
 # Expected (paper): top-1 44.5 from one Walking Tours video, 33.8 for DINO on
 #   the same, 72 for DINO on ImageNet-1k. Not run by us.
-_base_ = ['_base_/vit-s16.py', '_base_/default_runtime.py']
-gpus = 8
-batch_size = 128
+_base_ = [
+    '_base_/vit-s16.py', '_base_/imagenet.py', '_base_/default_runtime.py'
+]
 max_epochs = 100
-num_classes = 1000
 learning_rates = [
     round(digit * 10**power, 5) for power in range(-4, 1)
     for digit in range(1, 10)
 ]
 
 data_preprocessor = dict(
-    num_classes=num_classes,
+    num_classes=_base_.num_classes,
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     to_rgb=True)
@@ -38,24 +37,8 @@ test_pipeline = [
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs'),
 ]
-train_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=8,
-    dataset=dict(
-        type='ImageNet',
-        data_root='data/imagenet',
-        split='train',
-        pipeline=train_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=True))
-val_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=8,
-    dataset=dict(
-        type='ImageNet',
-        data_root='data/imagenet',
-        split='val',
-        pipeline=test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
 model = dict(
@@ -63,7 +46,7 @@ model = dict(
         out_indices=[8, 9, 10, 11], norm_each_output=True, frozen_stages=12),
     head=dict(
         type='dora_mm.LinearSweepHead',
-        num_classes=num_classes,
+        num_classes=_base_.num_classes,
         in_channels=4 * 384,
         num_classifiers=len(learning_rates)))
 val_evaluator = dict(
@@ -72,7 +55,10 @@ test_evaluator = val_evaluator
 
 optim_wrapper = dict(
     optimizer=dict(
-        type='SGD', lr=gpus * batch_size / 256, momentum=0.9, weight_decay=0.),
+        type='SGD',
+        lr=_base_.gpus * _base_.batch_size / 256,
+        momentum=0.9,
+        weight_decay=0.),
     paramwise_cfg=dict(custom_keys={
         f'head.classifiers.{i}.': dict(lr_mult=rate)
         for i, rate in enumerate(learning_rates)
@@ -87,5 +73,6 @@ param_scheduler = [
         end=max_epochs),
 ]
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
-auto_scale_lr = dict(enable=False, base_batch_size=gpus * batch_size)
+auto_scale_lr = dict(
+    enable=False, base_batch_size=_base_.gpus * _base_.batch_size)
 default_hooks = dict(checkpoint=dict(save_best='sweep/top1_best'))

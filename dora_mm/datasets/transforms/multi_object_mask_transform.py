@@ -49,8 +49,8 @@ class MultiObjectMaskTransform(BaseTransform):
 
     def __init__(self, mode: str = 'map') -> None:
         if mode not in self.MODES:
-            raise ValueError(f'mode must be one of {self.MODES}, but got '
-                             f'{mode!r}.')
+            raise ValueError(
+                f'mode must be one of {self.MODES}, but got {mode!r}')
         self.mode = mode
 
     @torch.no_grad()
@@ -62,9 +62,9 @@ class MultiObjectMaskTransform(BaseTransform):
         grid = (height // max(patch_size, 1), width // max(patch_size, 1))
         if math.prod(grid) != track_attn.shape[-1]:
             raise ValueError(
-                f'track_attn has {track_attn.shape[-1]} patches, which no '
-                f'square patch size divides a {height}x{width} clip into; '
-                'choose view sizes that are multiples of the patch size.')
+                f'track_attn must have a patch of each square of a '
+                f'{height}x{width} clip, but got {track_attn.shape[-1]}: '
+                'choose view sizes that are multiples of the patch size')
         masks = self._masks(track_attn).to(clips.dtype)
         kept = masks.sum(-1)
         results['empty_masks'] = (kept == 0).float().mean()

@@ -148,6 +148,25 @@ class DoRAViT(VisionTransformer):
             x, key_mask = self._drop_hidden(x, masks.flatten(0, 2).flatten(1))
         return self._encode(x, resolution, key_mask)
 
+    def check_track_settings(self, track_layer: int,
+                             patch_feature: str) -> None:
+        """Refuse what :meth:`forward_track` cannot run with.
+
+        Args:
+            track_layer (int): See there.
+            patch_feature (str): See there.
+
+        Raises:
+            ValueError: If an argument is out of range or there is no [CLS].
+        """
+        if not -self.num_layers <= track_layer < self.num_layers:
+            raise ValueError(f'track_layer must be in [-{self.num_layers}, '
+                             f'{self.num_layers}), but got {track_layer}')
+        check_choice('patch_feature', patch_feature, ('attention', 'final'))
+        if self.cls_token is None:
+            raise ValueError('backbone.with_cls_token must be True to track '
+                             'objects, but got False')
+
     def forward_track(self,
                       clips: Tensor,
                       track_layer: int = -2,
@@ -172,13 +191,8 @@ class DoRAViT(VisionTransformer):
         Raises:
             ValueError: If an argument is out of range or there is no [CLS].
         """
+        self.check_track_settings(track_layer, patch_feature)
         layers = range(self.num_layers)
-        if not -self.num_layers <= track_layer < self.num_layers:
-            raise ValueError(f'track_layer must be in [-{self.num_layers}, '
-                             f'{self.num_layers}), but got {track_layer}.')
-        check_choice('patch_feature', patch_feature, ('attention', 'final'))
-        if self.cls_token is None:
-            raise ValueError('forward_track needs with_cls_token=True.')
         batch, frames = clips.shape[:2]
         x, _ = self._embed(clips.flatten(0, 1))  # (B * T, 1 + N, D)
         for i, layer in enumerate(self.layers):

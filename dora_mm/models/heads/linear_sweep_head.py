@@ -1,5 +1,5 @@
 # Letters: B images, D channels of a level, R learning rates, C classes.
-from typing import List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +36,9 @@ class LinearSweepHead(BaseModule):
                  num_classes: int,
                  in_channels: int,
                  num_classifiers: int,
-                 init_cfg=dict(type='Normal', layer='Linear', std=0.01)):
+                 init_cfg: Optional[dict] = dict(
+                     type='Normal', layer='Linear', std=0.01)
+                 ) -> None:
         super().__init__(init_cfg)
         self.in_channels = in_channels
         self.classifiers = nn.ModuleList(
@@ -58,13 +60,13 @@ class LinearSweepHead(BaseModule):
         x = torch.cat(tuple(feats), dim=1)
         if x.shape[1] != self.in_channels:
             raise ValueError(
-                f'LinearSweepHead was built with in_channels='
-                f'{self.in_channels}, but {len(feats)} levels of '
-                f'{[feat.shape[1] for feat in feats]} channels came in.')
+                f'feats must have in_channels={self.in_channels} together, '
+                f'but got levels of {[feat.shape[1] for feat in feats]}: set '
+                'in_channels, or out_indices of the backbone')
         return torch.stack([classify(x) for classify in self.classifiers])
 
     def loss(self, feats: Tuple[Tensor], data_samples: List[DataSample],
-             **kwargs) -> dict:
+             **kwargs) -> Dict[str, Tensor]:
         """Sum of the cross-entropies; the least and the largest for the log.
 
         Args:

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from dora_mm.registry import MODELS
-from ..utils import ObjectTracks, TrackFeatures, sinkhorn_knopp
+from ..utils import ObjectTracks, TrackFeatures, check_sinkhorn, sinkhorn_knopp
 from ..utils.setting_checks import check_choice
 
 
@@ -51,10 +51,12 @@ class SinkhornPrototypeHead(BaseModule):
                  plan_mass: str = 'unit',
                  draw: str = 'batch',
                  sync_draw: bool = True,
-                 init_cfg=None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if num_objects < 1:
-            raise ValueError(f'num_objects must be >= 1, got {num_objects}.')
+            raise ValueError(
+                f'num_objects must be >= 1, but got {num_objects}')
+        check_sinkhorn(epsilon, num_iters)
         self.num_objects = num_objects
         self.epsilon = epsilon
         self.num_iters = num_iters
@@ -76,6 +78,21 @@ class SinkhornPrototypeHead(BaseModule):
         self._generator.manual_seed(seed if self.sync_draw else seed + 7919 *
                                     (get_rank() + 1))
 
+    def check_num_heads(self, num_heads: int) -> None:
+        """Refuse a backbone of too few attention heads.
+
+        Args:
+            num_heads (int): H.
+
+        Raises:
+            ValueError: If it is less than K.
+        """
+        if num_heads < self.num_objects:
+            raise ValueError(
+                f'head.num_objects must be at most {num_heads}, the attention '
+                f'heads of the backbone, but got {self.num_objects}: lower it '
+                'or choose a wider backbone.arch')
+
     def draw_heads(self, batch: int, num_heads: int) -> Tensor:
         """Draw K different heads for each clip.
 
@@ -89,11 +106,7 @@ class SinkhornPrototypeHead(BaseModule):
         Raises:
             ValueError: If the backbone has fewer heads than objects.
         """
-        if num_heads < self.num_objects:
-            raise ValueError(
-                f'num_objects={self.num_objects}, but the backbone has only '
-                f'{num_heads} attention heads; lower num_objects or choose a '
-                'wider arch.')
+        self.check_num_heads(num_heads)
         if self._generator is None:
             self.seed(torch.initial_seed() % 2**62)
         rows = batch if self.draw == 'sample' else 1

@@ -1,6 +1,6 @@
 # Letters: B clips, T frames, V global views, L local views, K objects,
 # P logits, C channels of the last layer's input.
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from mmengine.dist import all_reduce
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from ..utils.chunked_logsumexp import chunked_logsumexp
+from ..utils.setting_checks import check_prob
 
 
 @MODELS.register_module()
@@ -43,6 +44,11 @@ class DoRALoss(BaseModule):
         object_weight (float): Weight of the object term. Defaults to 1.
         local_weight (float): Weight of the local term. Defaults to 1. The
             authors' code has 0.5 for both.
+        mean_over_pairs (bool): Weigh the two terms by their numbers of pairs
+            of views besides, V (V - 1) to V L, so that the loss is one mean
+            over all pairs, as in DINO: for two global views 1 / (1 + L) and
+            L / (1 + L). The numbers are those of the views that the loss is
+            given. Defaults to False.
         carry_frame_loss (bool): Reproduce the authors' running sum: the loss
             of an object is carried into the next one, divided by T, which
             weighs objects 0.380, 0.375, 0.333 (T = 8, K = 3) instead of 1/3
@@ -66,28 +72,31 @@ class DoRALoss(BaseModule):
                  center_momentum: float = 0.9,
                  object_weight: float = 1.,
                  local_weight: float = 1.,
+                 mean_over_pairs: bool = False,
                  carry_frame_loss: bool = False,
                  skip_first_local: bool = False,
-                 init_cfg=None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if student_temp <= 0:
-            raise ValueError(f'student_temp must be > 0, got {student_temp}.')
-        if not 0 <= center_momentum <= 1:
             raise ValueError(
-                f'center_momentum must be in [0, 1], got {center_momentum}.')
+                f'student_temp must be > 0, but got {student_temp}')
+        check_prob('center_momentum', center_momentum)
         self.student_temp = student_temp
         self.center_momentum = center_momentum
         self.object_weight = object_weight
         self.local_weight = local_weight
+        self.mean_over_pairs = mean_over_pairs
         self.carry_frame_loss = carry_frame_loss
         self.skip_first_local = skip_first_local
         self.set_teacher_temp(teacher_temp)
+        self.out_channels = out_channels
         self.register_buffer('center', torch.zeros(1, out_channels))
 
     def set_teacher_temp(self, teacher_temp: float) -> None:
         """Set the teacher's temperature, > 0."""
         if teacher_temp <= 0:
-            raise ValueError(f'teacher_temp must be > 0, got {teacher_temp}.')
+            raise ValueError(
+                f'teacher_temp must be > 0, but got {teacher_temp}')
         self.teacher_temp = teacher_temp
 
     def select_local(self, local: Tensor) -> Tensor:
@@ -140,14 +149,16 @@ class DoRALoss(BaseModule):
                                                log_sums[0])
         share = self._object_weights(
             len(object_ce), teacher_logits.shape[2], object_ce)
-        losses = dict(loss_object=self.object_weight *
-                      (share * object_ce).sum())
+        object_weight, local_weight = self._term_weights(
+            len(teacher_logits),
+            0 if local_features is None else len(local_features))
+        losses = dict(loss_object=object_weight * (share * object_ce).sum())
         if local_features is not None:
             local_ce = log_sums[1] - self._dot(pulled.mean(0), local_features)
             # Each object adds the same local loss, so it counts sum(share)
             # times: once, unless the frame loss is carried over.
             losses['loss_local'] = (
-                self.local_weight * share.sum() * local_ce.mean())
+                local_weight * share.sum() * local_ce.mean())
         with torch.no_grad():
             entropy = torch.special.entr(target).sum(-1).mean()
             losses['teacher_entropy'] = entropy
@@ -209,6 +220,17 @@ class DoRALoss(BaseModule):
     def _dot(self, pulled: Tensor, features: Tensor) -> Tensor:
         """<p, s>, from (..., C) that broadcast: (...), float32."""
         return (pulled * features.float()).sum(-1) / self.student_temp
+
+    def _term_weights(self, num_global: int,
+                      num_local: int) -> Tuple[float, float]:
+        """Weights of the object and of the local term, for V and L views."""
+        if not self.mean_over_pairs:
+            return self.object_weight, self.local_weight
+        # Of each teacher view. A single global view is its own partner.
+        partners = max(num_global - 1, 1)
+        total = partners + num_local
+        return (self.object_weight * partners / total,
+                self.local_weight * num_local / total)
 
     def _object_weights(self, num_objects: int, num_frames: int,
                         like: Tensor) -> Tensor:

@@ -1,3 +1,5 @@
+from typing import Optional
+
 import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -33,8 +35,9 @@ class DINONeck(BaseModule):
                  hidden_channels: int = 2048,
                  bottleneck_channels: int = 256,
                  norm_last_layer: bool = False,
-                 init_cfg=None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
+        self.in_channels = in_channels
         self.out_channels = out_channels
         self.mlp = nn.Sequential(
             nn.Linear(in_channels, hidden_channels), nn.GELU(),

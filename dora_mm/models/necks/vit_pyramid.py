@@ -1,5 +1,5 @@
 # Letters: B images, D channels, h and w the patch grid.
-from typing import Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
@@ -31,10 +31,10 @@ class ViTPyramid(BaseModule):
     def __init__(self,
                  in_channels: int,
                  norm_cfg: dict = dict(type='SyncBN'),
-                 init_cfg=None) -> None:
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
 
-        def double():
+        def double() -> nn.Module:
             return nn.ConvTranspose2d(in_channels, in_channels, 2, stride=2)
 
         self.upsample_4x = nn.Sequential(
@@ -58,7 +58,7 @@ class ViTPyramid(BaseModule):
         """
         if len(feats) != NUM_LEVELS:
             raise ValueError(
-                f'ViTPyramid takes {NUM_LEVELS} levels, but got {len(feats)}: '
-                'give the backbone that many out_indices.')
+                f'feats must be {NUM_LEVELS} levels, but got {len(feats)}: '
+                'give the backbone that many out_indices')
         return (self.upsample_4x(feats[0]), self.upsample_2x(feats[1]),
                 feats[2], self.downsample_2x(feats[3]))

@@ -1,7 +1,7 @@
 # Letters: B clips, T frames, V global views, L local views, P logits,
 # C channels of the last layer's input.
 from copy import deepcopy
-from typing import Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Union
 
 import torch
 import torch.nn as nn
@@ -10,6 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from dora_mm.registry import MODELS
+from ..data_preprocessors import ClipViewPreprocessor
 
 
 @MODELS.register_module()
@@ -34,7 +35,13 @@ class DINO(BaseSelfSupervisor):
             mmengine's ``compile=True`` would compile the views as well, anew
             for most of the numbers that they draw. Defaults to False.
         init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: If the parts do not fit each other, or there are fewer
+            global views than :attr:`min_global_views`.
     """
+
+    min_global_views = 2
 
     def __init__(self,
                  backbone: dict,
@@ -51,6 +58,7 @@ class DINO(BaseSelfSupervisor):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
         self.loss_module = MODELS.build(loss)
+        self._check_parts()
         self.teacher = nn.ModuleDict(
             dict(backbone=deepcopy(self.backbone), neck=deepcopy(self.neck)))
         self.teacher.requires_grad_(False)
@@ -92,8 +100,9 @@ class DINO(BaseSelfSupervisor):
         clips = inputs['global_clips']
         if len(clips) < 2:
             raise ValueError(
-                f'DINO needs at least two global views, but got {len(clips)};'
-                ' set num_global_views=2 in the data preprocessor.')
+                f'global_clips must be of at least 2 views, but got '
+                f'{len(clips)}: set num_global_views=2 of '
+                'model.data_preprocessor')
         with torch.no_grad():
             cls_token = self.teacher['backbone'](clips.flatten(0, 2))[-1]
             cls_token = cls_token.unflatten(0, clips.shape[:3])
@@ -141,5 +150,39 @@ class DINO(BaseSelfSupervisor):
         """The student's last linear layer, frozen in the first epoch."""
         return list(self.neck.last_layer.parameters())
 
+    def _check_parts(self) -> None:
+        """Compare what is set in two places."""
+        backbone, neck = self.backbone, self.neck
+        _check_equal('model.neck.in_channels', neck.in_channels,
+                     'the channels of model.backbone', backbone.embed_dims)
+        _check_equal('model.loss.out_channels', self.loss_module.out_channels,
+                     'model.neck.out_channels', neck.out_channels)
+        _check_equal('model.backbone.out_type', backbone.out_type,
+                     'what is trained', 'cls_token')
+        if isinstance(self.data_preprocessor, ClipViewPreprocessor):
+            self._check_views(self.data_preprocessor)
+
+    def _check_views(self, views: ClipViewPreprocessor) -> None:
+        """Compare sizes with the patch size, and count the views."""
+        patch_size = self.backbone.patch_embed.projection.stride[0]
+        for group in (views.global_views, views.local_views):
+            if group.num and group.size % patch_size:
+                raise ValueError(
+                    f'model.data_preprocessor.{group.prefix}_size must be a '
+                    f'multiple of the patch size, {patch_size}, but got '
+                    f'{group.size}')
+        if views.global_views.num < self.min_global_views:
+            raise ValueError(
+                'model.data_preprocessor.num_global_views must be at least '
+                f'{self.min_global_views} for {type(self).__name__}, but got '
+                f'{views.global_views.num}')
+
     def seed_step(self, seed: int) -> None:
         """Seed what the model draws in this step; nothing in DINO."""
+
+
+def _check_equal(key: str, value: Any, other: str, expected: Any) -> None:
+    """Raise a ValueError with the keys of two settings that differ."""
+    if value != expected:
+        raise ValueError(
+            f'{key} must be {expected!r}, {other}, but got {value!r}')

@@ -38,8 +38,11 @@ class DoRA(DINO):
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
-        ValueError: If ``drop_hidden`` is asked for with soft masks.
+        ValueError: If ``drop_hidden`` is asked for with soft masks, if the
+            backbone cannot track with these settings, or see :class:`DINO`.
     """
+
+    min_global_views = 1
 
     def __init__(self,
                  backbone: dict,
@@ -63,8 +66,11 @@ class DoRA(DINO):
             init_cfg=init_cfg)
         self.mask_transform = TRANSFORMS.build(mask)
         if drop_hidden and not self.mask_transform.hides_patches:
-            raise ValueError("drop_hidden=True needs masks of 0 and 1, but "
-                             f'got mask={mask}; soft masks hide no patch.')
+            raise ValueError(
+                'model.drop_hidden must be False where masks hide no patch, '
+                f'but got True with mask.mode={self.mask_transform.mode!r}')
+        self.backbone.check_track_settings(track_layer, patch_feature)
+        self.head.check_num_heads(self.backbone.layers[0].attn.num_heads)
         self.drop_hidden = drop_hidden
         self.track_layer = track_layer
         self.patch_feature = patch_feature

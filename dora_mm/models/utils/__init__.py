@@ -1,9 +1,9 @@
 from .overlap import mean_overlap
 from .pos_embed import resize_pos_embed_dino
-from .sinkhorn import sinkhorn_knopp
+from .sinkhorn import check_sinkhorn, sinkhorn_knopp
 from .structures import ObjectTracks, TrackFeatures
 
 __all__ = [
-    'ObjectTracks', 'TrackFeatures', 'mean_overlap', 'resize_pos_embed_dino',
-    'sinkhorn_knopp'
+    'ObjectTracks', 'TrackFeatures', 'check_sinkhorn', 'mean_overlap',
+    'resize_pos_embed_dino', 'sinkhorn_knopp'
 ]

@@ -35,8 +35,8 @@ def chunked_logsumexp(features: Tensor, weight: Tensor,
     if features.ndim != 2 or features.shape[1:] != weight.shape[1:]:
         raise ValueError(
             'features must be (M, C) and weight (P, C) with the same C, but '
-            f'got {tuple(features.shape)} and {tuple(weight.shape)}; flatten '
-            'the leading dimensions of features.')
+            f'got {tuple(features.shape)} and {tuple(weight.shape)}: flatten '
+            'the leading dimensions of features')
     device = features.device.type
     dtype = weight.dtype
     if torch.is_autocast_enabled(device):

@@ -31,9 +31,9 @@ def resize_pos_embed_dino(pos_embed: Tensor,
     side = math.isqrt(num_patches)
     if side * side != num_patches:
         raise ValueError(
-            f'pos_embed holds {num_patches} patch positions, which is not a '
-            'square grid; use pos_interp="size" for a model that was built '
-            'with a non-square img_size.')
+            "pos_embed must hold a square grid with pos_interp='dino', but "
+            f"got {num_patches} patch positions: set pos_interp='size' for a "
+            'model whose img_size is no square')
     if tuple(dst_shape) == (side, side):
         return pos_embed
     extra, grid = pos_embed.split([num_extra_tokens, num_patches], dim=1)

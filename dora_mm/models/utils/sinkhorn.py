@@ -4,6 +4,22 @@ import torch
 from torch import Tensor
 
 
+def check_sinkhorn(epsilon: float, num_iters: int) -> None:
+    """Refuse settings that :func:`sinkhorn_knopp` cannot run with.
+
+    Args:
+        epsilon (float): > 0.
+        num_iters (int): >= 1.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+    if not epsilon > 0:
+        raise ValueError(f'epsilon must be > 0, but got {epsilon}')
+    if num_iters < 1:
+        raise ValueError(f'num_iters must be >= 1, but got {num_iters}')
+
+
 @torch.no_grad()
 def sinkhorn_knopp(scores: Tensor,
                    epsilon: float = 0.05,
@@ -32,10 +48,7 @@ def sinkhorn_knopp(scores: Tensor,
     Raises:
         ValueError: If ``epsilon`` or ``num_iters`` is out of range.
     """
-    if epsilon <= 0:
-        raise ValueError(f'epsilon must be > 0, but got {epsilon}.')
-    if num_iters < 1:
-        raise ValueError(f'num_iters must be >= 1, but got {num_iters}.')
+    check_sinkhorn(epsilon, num_iters)
     if scores.dtype != torch.float64:
         scores = scores.float()
     # A common offset does not change the plan, and near 0 float32 is finest.

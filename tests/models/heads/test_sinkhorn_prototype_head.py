@@ -107,10 +107,10 @@ def test_draw_is_seeded_and_shared_as_asked(monkeypatch):
 
 
 def test_too_few_heads_and_bad_arguments():
-    with pytest.raises(ValueError, match='only 4 attention heads'):
+    with pytest.raises(ValueError, match='at most 4, the attention heads'):
         SinkhornPrototypeHead(5)(features())
     for kwargs in (dict(num_objects=0), dict(draw='clip'),
-                   dict(plan_mass='row')):
+                   dict(plan_mass='row'), dict(epsilon=0.), dict(num_iters=0)):
         with pytest.raises(ValueError, match=next(iter(kwargs))):
             SinkhornPrototypeHead(**kwargs)
 

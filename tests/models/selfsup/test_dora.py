@@ -57,11 +57,14 @@ def test_centre_moves_after_the_loss():
     assert total(model.loss(inputs)) != total(losses)
 
 
-def test_dino_is_dora_without_masks():
+@pytest.mark.parametrize(
+    'num_local, weights',
+    [(2, dict(object_weight=1 / 3, local_weight=2 / 3)),
+     *((num, dict(mean_over_pairs=True)) for num in (0, 2, 3))])
+def test_dino_is_dora_without_masks(num_local, weights):
     """DINO's loss: the mean over all pairs of different views."""
-    model = build_model(
-        'DINO', loss=dict(object_weight=1 / 3, local_weight=2 / 3))
-    inputs = views(2, 2)
+    model = build_model('DINO', loss=weights)
+    inputs = views(2, num_local)
     losses = model.loss(inputs)
     student = dict(backbone=model.backbone, neck=model.neck)
     target = [(logits(model.teacher, clip) / 0.04).softmax(-1)
@@ -70,11 +73,35 @@ def test_dino_is_dora_without_masks():
     terms = [
         -(target[u] *
           (logits(student, crops[v]) / 0.1).log_softmax(-1)).sum(-1).mean()
-        for u in range(2) for v in range(4) if u != v
+        for u in range(2) for v in range(len(crops)) if u != v
     ]
     torch.testing.assert_close(total(losses), torch.stack(terms).mean())
     with pytest.raises(ValueError, match='num_global_views'):
         model.loss(views(1, 2))
+
+
+@pytest.mark.parametrize('changes, key, value', [
+    (dict(track_layer=3), 'track_layer', '3'),
+    (dict(track_layer=-4), 'track_layer', '-4'),
+    (dict(patch_feature='last'), 'patch_feature', "'last'"),
+    (dict(head=dict(num_objects=5)), 'head.num_objects', '5'),
+    (dict(head=dict(epsilon=0.)), 'epsilon', '0.0'),
+    (dict(data_preprocessor=dict(global_size=36)), 'global_size', '36'),
+    (dict(data_preprocessor=dict(local_size=20)), 'local_size', '20'),
+    (dict(neck=dict(in_channels=64)), 'model.neck.in_channels', '64'),
+    (dict(neck=dict(out_channels=64)), 'model.loss.out_channels', '32'),
+    (dict(loss=dict(out_channels=16)), 'model.loss.out_channels', '16'),
+    (dict(backbone=dict(out_type='raw')), 'model.backbone.out_type', "'raw'"),
+])
+def test_parts_that_do_not_fit_are_found_when_built(changes, key, value):
+    """They failed at the first step, or trained on something else."""
+    with pytest.raises(ValueError, match=f'{key} must be .* got {value}'):
+        build_model(**changes)
+
+
+def test_dino_needs_two_global_views_when_built():
+    with pytest.raises(ValueError, match='num_global_views must be .* got 1'):
+        build_model('DINO', data_preprocessor=dict(num_global_views=1))
 
 
 def test_gradients_reach_the_whole_student_and_never_the_teacher():

@@ -7,6 +7,19 @@ gpus = 8
 batch_size = 96
 base_lr = 7.5e-6  # of a batch of 512
 
+# A child names the data set of both.
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=8,
+    dataset=dict(pipeline=_base_.train_pipeline),
+    sampler=dict(type='RepeatAugSampler', shuffle=True))
+val_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=8,
+    dataset=dict(pipeline=_base_.test_pipeline),
+    sampler=dict(type='DefaultSampler', shuffle=False))
+test_dataloader = val_dataloader
+
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
