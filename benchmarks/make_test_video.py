@@ -2,7 +2,6 @@
 
     python benchmarks/make_test_video.py walk4k.mp4 --loop-minutes 60
     python benchmarks/make_test_video.py walk4k.mp4 --source clip.mp4
-    python benchmarks/make_test_video.py --classes FOLDER
 
 The picture is a real video (``--source``) or the one that dora_mm draws
 itself, enlarged, under a camera that never stands still, with film grain:
@@ -244,7 +243,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('out', type=Path, nargs='?', help='file, .mp4')
+    parser.add_argument('out', type=Path, help='file, .mp4')
     parser.add_argument('--source', type=Path, help='a video of any size')
     parser.add_argument(
         '--size', type=int, nargs=2, default=(3840, 2160), metavar='PIXELS')
@@ -253,25 +252,12 @@ def main():
     parser.add_argument('--gop', type=int, default=250)
     parser.add_argument('--mbps', type=float, default=25., help='bit rate')
     parser.add_argument('--loop-minutes', type=float)
-    parser.add_argument(
-        '--classes',
-        type=Path,
-        metavar='FOLDER',
-        help='also make the small files of benchmarks/exact_reads.py')
     args = parser.parse_args()
     if min(args.seconds, args.fps, args.gop, args.mbps) <= 0:
         parser.error('--seconds, --fps, --gop and --mbps must be positive')
     if args.source and not args.source.is_file():
         parser.error(f'--source {args.source} does not exist')
-    if args.out is None and args.classes is None:
-        parser.error('name the file to write, or --classes FOLDER')
-    if args.out is not None:
-        make_test_video(args)
-    if args.classes is not None:
-        from video_classes import make_classes
-
-        for path in make_classes(args.classes, args.source):
-            print(path)
+    make_test_video(args)
 
 
 if __name__ == '__main__':

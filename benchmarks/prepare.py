@@ -25,7 +25,6 @@ import simplejpeg
 
 from dora_mm.video.plane_scaler import PlaneScaler
 from dora_mm.video.preparation.assemble_parts import assemble_parts
-from dora_mm.video.preparation.h264_writer import H264Writer
 from dora_mm.video.preparation.part_store import PartStore
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.segment_job import (SegmentJob, encode_segment,
@@ -33,7 +32,9 @@ from dora_mm.video.preparation.segment_job import (SegmentJob, encode_segment,
                                                    write_segment)
 from dora_mm.video.preparation.source_video import Segment
 from dora_mm.video.preparation.verify_video import check_frames, sample_numbers
+from dora_mm.video.preparation.writers import H264Writer
 from dora_mm.video.readers.scan_video import scan_video
+from dora_mm.video.scaled_size import scaled_size
 
 # Frames in memory at a time: 250 MB of 4K.
 _CHUNK = 20
@@ -106,7 +107,8 @@ def per_frame(path, encodings, num_frames, repeats, folder):
     for turn in range(repeats):
         for name in encodings:
             settings = PrepareSettings(name)
-            size = settings.size_for(source.width, source.height)
+            size = scaled_size(source.width, source.height,
+                               settings.short_side)
             steps = alone(path, settings, size, source.fps, num_frames)
             store = PartStore(folder, dict(turn=turn, encoding=name))
             job = SegmentJob(str(path), segment, settings, store)

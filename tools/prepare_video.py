@@ -17,7 +17,7 @@ from pathlib import Path
 from dora_mm.video.preparation.deface_video import find_deface
 from dora_mm.video.preparation.prepare_settings import WRITERS, PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
-from dora_mm.video.preparation.summary_table import summary_table
+from dora_mm.video.preparation.reports import summary_table
 from dora_mm.video.preparation.walking_tours import (download_tour, find_tour,
                                                      parse_tours)
 from dora_mm.video.video_files import find_video_files

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
 from dora_mm.video.readers import VideoDecodeError, VideoInfo
+from dora_mm.video.readers.probe_video import probe_video
 from dora_mm.video.video_files import PathLike, find_video_files
 from dora_mm.video.video_manifest import VideoManifest
 from .clip_index import ClipIndex, FileClips
@@ -198,9 +199,6 @@ class WalkingToursVideoDataset(Dataset):
         return np.arange(self.clip_len, dtype=np.int64) * self._steps[number]
 
     def _probe(self, path: str) -> VideoInfo:
-        # Not at the top: who imports the models must not pay for PyAV.
-        from dora_mm.video.readers.probe_video import probe_video
-
         info = probe_video(path)
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'check_video'):

@@ -213,12 +213,12 @@ def demo_frames(num_frames: int = 480,
     """
     width, height = size
     if min(size) < 64 or width % 2 or height % 2:
-        raise ValueError('`size` must be an even width and height of at least '
-                         f'64 pixels, but got {size}.')
+        raise ValueError('size must be an even width and height of at least '
+                         f'64 pixels, but got {size}')
     if min(num_frames, fps, num_objects) < 1:
         raise ValueError(
-            '`num_frames`, `fps` and `num_objects` must be at least 1, but '
-            f'got {num_frames}, {fps} and {num_objects}.')
+            'num_frames, fps and num_objects must be at least 1, but '
+            f'got {num_frames}, {fps} and {num_objects}')
     rng = np.random.default_rng(seed)
     margin = height // 8
     street = _make_background(rng, height + 2 * margin, 3 * width + 2 * margin)
@@ -266,7 +266,7 @@ def make_demo_video(path: Union[str, os.PathLike],
     """
     path = Path(path)
     if path.suffix != '.mp4':
-        raise ValueError(f'`path` must end in .mp4, but got {str(path)!r}.')
+        raise ValueError(f'path must end in .mp4, but got {str(path)!r}')
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = demo_frames(num_frames, size, fps, num_objects, seed)
     write_video(path, frames, Fraction(fps), gop=48)

@@ -26,7 +26,7 @@ def _files_of_folder(folder: Path) -> List[Path]:
         raise ValueError(
             f'no video found in the folder {str(folder)!r}. Put files with '
             f'one of the extensions {", ".join(VIDEO_EXTENSIONS)} there, or '
-            'name the files in `video`.')
+            'name the files in video')
     return sorted(files, key=_natural_key)
 
 
@@ -52,8 +52,8 @@ def find_video_files(video: Union[PathLike, Sequence[PathLike]],
         video = [video]
     if not isinstance(video, (list, tuple)) or not all(
             isinstance(v, (str, os.PathLike)) for v in video):
-        raise TypeError('`video` must be a path or a list of paths, but got '
-                        f'{video!r}.')
+        raise TypeError('video must be a path or a list of paths, but got '
+                        f'{video!r}')
     files = []
     for name in video:
         path = Path(data_root).expanduser() / Path(name).expanduser()
@@ -63,9 +63,9 @@ def find_video_files(video: Union[PathLike, Sequence[PathLike]],
             files.append(path)
         else:
             raise ValueError(
-                f'the video {str(path)!r} does not exist. Check `video` '
-                f'({str(name)!r}) and `data_root` ({str(data_root)!r}).')
+                f'the video {str(path)!r} does not exist. Check video '
+                f'({str(name)!r}) and data_root ({str(data_root)!r})')
     if not files:
-        raise ValueError('`video` is an empty list: name at least one file '
-                         'or folder.')
+        raise ValueError('video is an empty list: name at least one file '
+                         'or folder')
     return [str(path) for path in files]

@@ -99,7 +99,7 @@ class VideoManifest:
                 raise ValueError(
                     f'{str(path)!r} has version {version}, but this dora_mm '
                     f'reads up to {_VERSION}. Update dora_mm, or prepare the '
-                    'video again with `--overwrite`.')
+                    'video again with --overwrite')
             if version != _VERSION:
                 raise ValueError(f'its version is {version!r}')
             return cls._from_json(data)
@@ -108,8 +108,8 @@ class VideoManifest:
                 raise
             raise ValueError(
                 f'{str(path)!r} is not a manifest of a prepared video: '
-                f'{error}. Prepare the video again with `--overwrite`, or '
-                'remove the manifest if the video was not prepared.'
+                f'{error}. Prepare the video again with --overwrite, or '
+                'remove the manifest if the video was not prepared'
             ) from error
 
     @classmethod
@@ -118,17 +118,17 @@ class VideoManifest:
             value = data.get(name)
             # True is an int, too.
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise ValueError(f'`{name}` is {value!r}, not a '
+                raise ValueError(f'{name} is {value!r}, not a '
                                  f'{kind.__name__}')
         for name in ('num_frames', 'width', 'height', 'bytes'):
             if data[name] <= 0:
-                raise ValueError(f'`{name}` is {data[name]}, not positive')
+                raise ValueError(f'{name} is {data[name]}, not positive')
         try:
             fps = Fraction(data['fps'])
         except (ValueError, ZeroDivisionError):
             fps = Fraction(0)
         if fps <= 0:
-            raise ValueError(f"`fps` is {data['fps']!r}, not a positive "
+            raise ValueError(f"fps is {data['fps']!r}, not a positive "
                              "fraction such as '60/1'")
         fields = {name: data[name] for name in _FIELDS}
         fields.update(
@@ -160,11 +160,11 @@ def _read_ranges(rows: list, num_frames: int) -> Tuple:
         if not (isinstance(row, list) and len(row) == 3
                 and all(type(value) is int
                         for value in row[:2]) and row[2] in _REASONS):
-            raise ValueError(f'`excluded` holds {row!r}, not [begin, end, '
+            raise ValueError(f'excluded holds {row!r}, not [begin, end, '
                              f'reason] with a reason of {_REASONS}')
         if not previous <= row[0] < row[1] <= num_frames:
             raise ValueError(
-                f'`excluded` holds {row!r}, which overlaps the one before, is '
+                f'excluded holds {row!r}, which overlaps the one before, is '
                 f'empty or is beyond the {num_frames} frames')
         previous = row[1]
     return tuple(map(tuple, rows))

@@ -18,7 +18,7 @@ from dora_mm.registry import DATASETS
 from dora_mm.video.readers import VideoDecodeError, VideoInfo
 from dora_mm.video.video_files import find_video_files
 
-PROBE = 'dora_mm.video.readers.probe_video.probe_video'
+PROBE = 'dora_mm.datasets.walking_tours_video_dataset.probe_video'
 PIPELINE = [
     dict(type='dora_mm.LoadClipFromVideo'),
     dict(type='dora_mm.ClipRandomResizedCrop', size=24),
@@ -54,7 +54,7 @@ class _Failing:
     def __call__(self, results):
         start = int(results['frame_indices'][0])
         if self.bad(start):
-            raise VideoDecodeError(results['video_path'], 'broken.', 'Mend.',
+            raise VideoDecodeError(results['video_path'], 'broken', 'Mend',
                                    start)
         return results
 
@@ -231,7 +231,7 @@ def test_replacement_is_deterministic_counted_and_logged(fake_files, caplog):
     record = caplog.records[0]
     assert record.levelno == logging.WARNING
     assert 'a.mp4' in record.message and 'frame 7' in record.message
-    assert 'Mend.' in record.message
+    assert 'Mend' in record.message
 
 
 def test_number_of_replacements_is_bounded(fake_files):
@@ -247,7 +247,7 @@ def test_number_of_replacements_is_bounded(fake_files):
         dataset[(7, 0)]
     assert len(tries) == 4
     for start in tries:
-        assert f'from frame {start}: broken. Mend.' in str(error.value)
+        assert f'from frame {start}: broken. Mend' in str(error.value)
     # A mistake in a transform is no damage of a file.
     dataset = WalkingToursVideoDataset(
         root, clip_len=2, frame_interval=1, pipeline=[lambda r: r['nothing']])

@@ -9,7 +9,7 @@ from dora_mm.registry import TRANSFORMS
 from dora_mm.video.readers import (PyAVReader, ReaderPool, VideoDecodeError,
                                    VideoInfo)
 from dora_mm.video.readers.mjpeg_reader import decode_jpegs
-from dora_mm.video.readers.pyav_reader import scaled_size
+from dora_mm.video.scaled_size import scaled_size
 
 # Frames that a block is decoded ahead by, over what is used meanwhile.
 _SLACK = 1.25
@@ -57,9 +57,9 @@ class _Frames:
         for number in map(int, indices):
             if self._jpegs.get(number) is None:
                 raise VideoDecodeError(
-                    path, f'frame {number} cannot be decoded.',
+                    path, f'frame {number} cannot be decoded',
                     'Prepare the video with tools/prepare_video.py, which '
-                    'leaves such frames out.', number)
+                    'leaves such frames out', number)
         jpegs = [self._jpegs[int(number)] for number in indices]
         return decode_jpegs(jpegs, path, indices)
 
@@ -116,11 +116,11 @@ class LoadClipFromBlock(BaseTransform):
 
     def __init__(self, short_side: int = 600, quality: int = 90) -> None:
         if short_side < 1:
-            raise ValueError('`short_side` must be a positive number of '
-                             f'pixels, but got {short_side}.')
+            raise ValueError('short_side must be a positive number of '
+                             f'pixels, but got {short_side}')
         if not 1 <= quality <= 100:
             raise ValueError(
-                f'`quality` must be in [1, 100], but got {quality}.')
+                f'quality must be in [1, 100], but got {quality}')
         self.short_side = short_side
         self.quality = quality
         # One set of windows for each lane that this worker serves.
@@ -199,10 +199,10 @@ def _check_slot(slot: Optional[int]) -> None:
     if slot is None:
         raise ValueError('LoadClipFromBlock needs the blocks that '
                          'BlockClipSampler names: choose it in the '
-                         'dataloader, or LoadClipFromVideo here.')
+                         'dataloader, or LoadClipFromVideo here')
     if worker is not None and slot % worker.num_workers != worker.id:
         raise ValueError(
             f'batch {slot} came to worker {worker.id} of '
-            f'{worker.num_workers}: `batch_size` of BlockClipSampler must be '
-            "the dataloader's, and its `num_lanes` a multiple of "
-            '`num_workers`.')
+            f'{worker.num_workers}: batch_size of BlockClipSampler must be '
+            "the dataloader's, and its num_lanes a multiple of "
+            'num_workers')

@@ -36,7 +36,7 @@ def assemble_parts(paths: Sequence[Path], target: Path, fps: Fraction) -> None:
                             f'{paths[0].name} and {path.name} in '
                             f'{str(path.parent)!r} were written by different '
                             'versions of the encoder. Remove that folder and '
-                            'use one installation for all jobs.')
+                            'use one installation for all jobs')
                     for packet in container.demux(source):
                         if packet.size == 0:  # the end of the stream
                             continue

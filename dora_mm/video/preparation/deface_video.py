@@ -28,8 +28,8 @@ def find_deface() -> str:
     """
     program = shutil.which('deface')
     if program is None:
-        raise ValueError('`--deface` needs the program deface. Install it '
-                         'with `pip install deface`, or leave the option out.')
+        raise ValueError('--deface needs the program deface. Install it '
+                         'with pip install deface, or leave the option out')
     return program
 
 
@@ -67,7 +67,7 @@ def deface_video(path: str, folder: Path) -> str:
         raise ValueError(
             f'deface made {after} frames of the {before} of {path!r}, as it '
             'does where the frame rate varies. Prepare the video without '
-            '`--deface`, run deface on the result and prepare that.')
+            '--deface, run deface on the result and prepare that')
     temporary.replace(target)
     return str(target)
 

@@ -36,8 +36,8 @@ class DiskSpace:
                     f'{name} needs about {_size(num_bytes)} in '
                     f'{str(self.folder)!r} (twice its size while it is put '
                     f'together){more}, but {_size(free)} are free. Make room, '
-                    "choose another `--out-dir`, a smaller `--short-side` or "
-                    '`--encoding h264`; what is finished is kept.')
+                    "choose another --out-dir, a smaller --short-side or "
+                    '--encoding h264; what is finished is kept')
             self._needed[name] = num_bytes
 
     def wrote(self, name: str, num_bytes: int) -> None:

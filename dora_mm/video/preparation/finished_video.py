@@ -40,7 +40,7 @@ def find_finished(path: Path, identity: dict, settings: PrepareSettings,
         return None
     raise ValueError(
         f'{str(path)!r} exists, but {"; ".join(differences)}. Use '
-        '`--overwrite` to replace it, or another `--out-dir`.')
+        '--overwrite to replace it, or another --out-dir')
 
 
 def _differences(manifest: VideoManifest, path: Path, identity: dict,
@@ -50,7 +50,7 @@ def _differences(manifest: VideoManifest, path: Path, identity: dict,
             ("the file's", dict(bytes=manifest.bytes),
              dict(bytes=path.stat().st_size))]
     return [
-        f'{what} `{name}` was {old.get(name)!r} and is {value!r}'
+        f'{what} {name} was {old.get(name)!r} and is {value!r}'
         for what, old, new in rows for name, value in new.items()
         if old.get(name) != value
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from dora_mm.utils.atomic_file import atomic_file
 from .source_video import Segment
-from .stillness_meter import Stillness
+from .stillness import Stillness
 
 # A file that is being written changes more often.
 _SECONDS_TO_WRITE = 3600

@@ -1,10 +1,8 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Tuple
 
-from .h264_writer import H264Writer
-from .mjpeg_writer import MJPEGWriter
+from .writers import H264Writer, MJPEGWriter
 
 WRITERS = dict(mjpeg=MJPEGWriter, h264=H264Writer)
 # Raise it when the same settings would give other files.
@@ -34,11 +32,11 @@ class PrepareSettings:
 
     def __post_init__(self) -> None:
         if self.encoding not in WRITERS:
-            raise ValueError(f'`encoding` must be one of {sorted(WRITERS)}, '
-                             f'but got {self.encoding!r}.')
+            raise ValueError(f'encoding must be one of {sorted(WRITERS)}, '
+                             f'but got {self.encoding!r}')
         if self.short_side < 16 or self.short_side % 2:
-            raise ValueError('`short_side` must be an even number of at least '
-                             f'16 pixels, but got {self.short_side}.')
+            raise ValueError('short_side must be an even number of at least '
+                             f'16 pixels, but got {self.short_side}')
 
     @property
     def writer(self) -> type:
@@ -54,20 +52,3 @@ class PrepareSettings:
         """Hexadecimal digest of :meth:`to_dict`."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def size_for(self, width: int, height: int) -> Tuple[int, int]:
-        """Size of the result.
-
-        Args:
-            width (int): Of the source, in pixels.
-            height (int): Of the source, in pixels.
-
-        Returns:
-            tuple[int, int]: Width and height in pixels, both even.
-        """
-        scale = min(1, self.short_side / min(width, height))
-        if scale == 1:
-            # One column less rather than all of them enlarged.
-            return max(2, width // 2 * 2), max(2, height // 2 * 2)
-        return (max(2, 2 * round(width * scale / 2)),
-                max(2, 2 * round(height * scale / 2)))

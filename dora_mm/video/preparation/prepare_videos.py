@@ -4,7 +4,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from .disk_space import DiskSpace
 from .prepare_settings import PrepareSettings
-from .progress_report import ProgressReport
+from .reports import ProgressReport
 from .video_preparation import PreparedVideo, VideoPreparation
 from .worker_pool import make_pool
 
@@ -48,13 +48,13 @@ def prepare_videos(
     """
     job, num_jobs = shard
     if not 1 <= job <= num_jobs:
-        raise ValueError('`shard` must be i/n with 1 <= i <= n, but got '
-                         f'{job}/{num_jobs}.')
+        raise ValueError('shard must be i/n with 1 <= i <= n, but got '
+                         f'{job}/{num_jobs}')
     if workers < 1:
-        raise ValueError(f'`workers` must be at least 1, but got {workers}.')
+        raise ValueError(f'workers must be at least 1, but got {workers}')
     if num_checks < 1:
         raise ValueError(
-            f'`num_checks` must be at least 1, but got {num_checks}.')
+            f'num_checks must be at least 1, but got {num_checks}')
     _check_names(sources, out_dir)
     share = (0, 1)
     if len(sources) > 1:
@@ -63,8 +63,8 @@ def prepare_videos(
         share = (job - 1, num_jobs)
         if settings.deface and num_jobs > 1:
             raise ValueError(
-                '`--deface` cannot be shared by the jobs of one file, as each '
-                'would do all of it. Leave `--shard` or `--deface` out.')
+                '--deface cannot be shared by the jobs of one file, as each '
+                'would do all of it. Leave --shard or --deface out')
     out_dir.mkdir(parents=True, exist_ok=True)
     preparations = [
         VideoPreparation(source, out_dir, settings, share, overwrite,
@@ -81,12 +81,12 @@ def _check_names(sources: Sequence[str], out_dir: Path) -> None:
         if name in seen:
             raise ValueError(
                 f'{seen[name]!r} and {source!r} would both become '
-                f'{name}.mp4. Rename one, or use two folders.')
+                f'{name}.mp4. Rename one, or use two folders')
         seen[name] = source
         target = out_dir / f'{name}.mp4'
         if target.exists() and target.samefile(source):
             raise ValueError(f'{source!r} would be replaced by its own copy. '
-                             'Use another `--out-dir`.')
+                             'Use another --out-dir')
 
 
 def _run(preparations: Sequence[VideoPreparation], workers: int,

@@ -4,15 +4,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Callable, List, Optional, Sequence, Tuple
 
-import cv2
 import numpy as np
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.video.file_identity import file_identity
 from dora_mm.video.plane_scaler import PlaneScaler
+from dora_mm.video.scaled_size import scaled_size
 from .part_store import PartStore
 from .prepare_settings import PrepareSettings
-from .source_video import Segment, SourceVideo, file_identity
-from .stillness_meter import Stillness, StillnessMeter
+from .source_video import Segment, SourceVideo
+from .stillness import Stillness, StillnessMeter
 
 _SAMPLE_FRAMES = 30
 
@@ -65,10 +66,10 @@ def encode_segment(job: SegmentJob,
     Raises:
         OSError: If the part cannot be written, a full disk say.
     """
-    cv2.setNumThreads(1)
     source = open_source(job.path)
     path = job.store.path_of(job.segment)
-    size = job.settings.size_for(source.width, source.height)
+    size = scaled_size(source.width, source.height,
+                       job.settings.short_side)
     with atomic_file(path) as file:
         with job.settings.writer(file.temporary, size, source.fps) as writer:
             stillness, undecodable = write_segment(source, job.segment, writer,
@@ -147,7 +148,7 @@ def estimate_bytes(path: str, settings: PrepareSettings, folder: Path) -> int:
     source = open_source(path)
     segments = source.segments()
     places = sorted({len(segments) * i // 4 for i in range(4)})
-    size = settings.size_for(source.width, source.height)
+    size = scaled_size(source.width, source.height, settings.short_side)
     num_bytes = num_frames = 0
     for segment in (segments[i] for i in places):
         begin, end = segment.output

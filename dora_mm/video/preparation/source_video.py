@@ -1,6 +1,4 @@
-import os
 from fractions import Fraction
-from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import av
@@ -26,22 +24,6 @@ class Segment(NamedTuple):
     number: int
     source: Tuple[int, int]
     output: Tuple[int, int]
-
-
-def file_identity(path: str) -> dict:
-    """What tells whether a file is still the same: name, size and time.
-
-    Args:
-        path (str): The file.
-
-    Returns:
-        dict: ``name``, ``bytes`` and ``mtime_ns``.
-    """
-    status = os.stat(path)
-    return dict(
-        name=Path(path).name,
-        bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns)
 
 
 class SourceVideo:
@@ -71,9 +53,9 @@ class SourceVideo:
         self.index = self.reader.index
         if self.index.num_frames == 0:
             raise ValueError(
-                f'no frame of {path!r} can be decoded. Check it with `ffmpeg '
-                '-v error -i FILE -f null -`, then download it again or leave '
-                'it out.')
+                f'no frame of {path!r} can be decoded. Check it with ffmpeg '
+                '-v error -i FILE -f null -, then download it again or leave '
+                'it out')
         self._read_header()
         self.notes: List[str] = []
         self._set_rate()
@@ -223,7 +205,7 @@ class SourceVideo:
         if fps <= 0:
             raise ValueError(
                 f'{self.path!r} does not say its frames per second. Rewrite '
-                'it with `ffmpeg -r FPS -i FILE -c copy OUT.mp4`.')
+                'it with ffmpeg -r FPS -i FILE -c copy OUT.mp4')
         self.fps = fps
 
     def _resample(self, fps: Fraction, span: Fraction) -> np.ndarray:

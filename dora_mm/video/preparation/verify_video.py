@@ -7,6 +7,7 @@ import av
 import numpy as np
 
 from dora_mm.video.plane_scaler import PlaneScaler, planes_of
+from dora_mm.video.scaled_size import scaled_size
 from .prepare_settings import PrepareSettings
 from .segment_job import open_source
 from .source_video import SourceVideo
@@ -52,7 +53,7 @@ def check_frames(source_path: str, path: Path, settings: PrepareSettings,
         ValueError: If a frame is missing in either file.
     """
     source = open_source(source_path)
-    size = settings.size_for(source.width, source.height)
+    size = scaled_size(source.width, source.height, settings.short_side)
     scaler = PlaneScaler(size, settings.writer.FULL_RANGE)
     checks = []
     for number, around in _frames_around(source, numbers, scaler):
@@ -99,7 +100,7 @@ def _stored_luma(path: Path, number: int, fps: Fraction) -> np.ndarray:
             if frame.pts >= pts:
                 break
         if frame.pts != pts:
-            raise ValueError(f'frame {number} of {str(path)!r} is missing.')
+            raise ValueError(f'frame {number} of {str(path)!r} is missing')
         return planes_of(frame)[0]
 
 

@@ -8,17 +8,18 @@ from math import ceil
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
+from dora_mm.video.file_identity import file_identity
+from dora_mm.video.scaled_size import scaled_size
 from dora_mm.video.video_manifest import VideoManifest
 from .assemble_parts import assemble_parts
 from .deface_video import deface_video
 from .disk_space import DiskSpace
-from .excluded_ranges import excluded_ranges
 from .finished_video import find_finished
 from .part_store import Part, PartStore
 from .prepare_settings import PrepareSettings
 from .segment_job import SegmentJob, encode_segment, estimate_bytes
-from .source_video import Segment, SourceVideo, file_identity
-from .stillness_meter import join_stillness
+from .source_video import Segment, SourceVideo
+from .stillness import excluded_ranges, join_stillness
 from .verify_video import check_frames, check_length, sample_numbers, summarize
 from .worker_pool import count_frames
 
@@ -112,8 +113,8 @@ class VideoPreparation:
         except BrokenProcessPool as error:
             raise RuntimeError(
                 'a worker process was killed, for lack of memory perhaps. Use '
-                'fewer `--workers`; the same command goes on where it '
-                'stopped.') from error
+                'fewer --workers; the same command goes on where it '
+                'stopped') from error
         finally:
             disk.release(self.name)
         self.state = 'parts' if manifest is None else 'prepared'
@@ -219,7 +220,7 @@ class VideoPreparation:
             raise ValueError(
                 f'the prepared video does not match {self.source_path!r}: '
                 f'{error}. Nothing was removed: see {str(whole)!r}. To start '
-                f'afresh, remove {str(self.store.folder)!r}.') from error
+                f'afresh, remove {str(self.store.folder)!r}') from error
 
     def _manifest(self, source: SourceVideo, whole: Path, parts: List[Part],
                   undecodable: List[Tuple[int, int]],
@@ -229,7 +230,8 @@ class VideoPreparation:
             undecodable,
             # From the first to the last of them it is a second at least.
             ceil(source.fps) + 1)
-        width, height = self.settings.size_for(source.width, source.height)
+        width, height = scaled_size(source.width, source.height,
+                                    self.settings.short_side)
         notes = list(source.notes)
         if self.settings.deface:
             notes.insert(0, 'faces were blurred by deface')

@@ -36,8 +36,8 @@ def parse_tours(text: str) -> List[str]:
     names = [name.strip() for name in text.split(',')]
     for name in names:
         if name not in WALKING_TOURS:
-            raise ValueError(f'`--walking-tours` {name!r} is unknown. Use '
-                             f'all, or some of {", ".join(WALKING_TOURS)}.')
+            raise ValueError(f'--walking-tours {name!r} is unknown. Use '
+                             f'all, or some of {", ".join(WALKING_TOURS)}')
     return names
 
 
@@ -80,7 +80,7 @@ def download_tour(name: str, folder: Path) -> str:
     if program is None:
         raise ValueError(
             f'{name} is not in {str(folder)!r}, and to download it needs the '
-            'program yt-dlp. Install it with `pip install yt-dlp`.')
+            'program yt-dlp. Install it with pip install yt-dlp')
     folder.mkdir(parents=True, exist_ok=True)
     # An id may begin with a hyphen.
     command = [
@@ -92,6 +92,6 @@ def download_tour(name: str, folder: Path) -> str:
     if status or path is None:
         raise ValueError(
             f'yt-dlp did not download {name} (status {status}); its message '
-            'is above. Try `pip install --upgrade yt-dlp`; the same command '
-            'goes on where it stopped.')
+            'is above. Try pip install --upgrade yt-dlp; the same command '
+            'goes on where it stopped')
     return path

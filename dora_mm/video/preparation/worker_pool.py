@@ -2,7 +2,9 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from typing import Any, Callable
+from typing import Any, Callable, Sequence, Tuple
+
+import cv2
 
 # Slots of frame counts, one a video; set once a process.
 _counts: Any = None
@@ -24,7 +26,8 @@ def _start_worker(counts: Any) -> None:
     global _counts
     _counts = counts
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is not None:  # the process is ours
+        cv2.setNumThreads(1)
         threading.Thread(
             target=_die_with, args=(parent, ), daemon=True).start()
 
@@ -48,7 +51,7 @@ class _InlineExecutor(Executor):
         return future
 
 
-def make_pool(workers: int, num_slots: int) -> tuple:
+def make_pool(workers: int, num_slots: int) -> Tuple[Executor, Sequence[int]]:
     """Processes that prepare segments.
 
     Args:

@@ -1,7 +1,7 @@
 """Video files behind one small interface.
 
-No video decoder is imported with this package: decord and PyAV when a file is
-opened, or with the module ``probe_video``, which is therefore not listed here.
+No video decoder is imported with this package: decord and PyAV are when a file
+is opened.
 """
 from .build_reader import build_reader
 from .decord_reader import DecordReader

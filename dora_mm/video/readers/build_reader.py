@@ -2,6 +2,7 @@ from typing import Optional
 
 from .decord_reader import DecordReader
 from .mjpeg_reader import MJPEGReader
+from .probe_video import probe_video
 from .pyav_reader import PyAVReader
 from .video_info import VideoInfo
 from .video_reader import VideoReader
@@ -52,16 +53,16 @@ def reader_class(cfg: dict) -> type:
         ValueError: If the name is unknown.
     """
     if not isinstance(cfg, dict):
-        raise TypeError(f'`reader` must be a dict or None, but got {cfg!r}.')
+        raise TypeError(f'reader must be a dict or None, but got {cfg!r}')
     kind = cfg.get('type')
     if isinstance(kind, str):
         if kind not in _READERS:
-            raise ValueError(f"`reader['type']` {kind!r} is unknown. Use one "
-                             f'of {sorted(_READERS)} or a VideoReader class.')
+            raise ValueError(f"reader['type'] {kind!r} is unknown. Use one "
+                             f'of {sorted(_READERS)} or a VideoReader class')
         return _READERS[kind]
     if not (isinstance(kind, type) and issubclass(kind, VideoReader)):
-        raise TypeError("`reader['type']` must be a name or a subclass of "
-                        f'VideoReader, but got {kind!r}.')
+        raise TypeError("reader['type'] must be a name or a subclass of "
+                        f'VideoReader, but got {kind!r}')
     return kind
 
 
@@ -82,9 +83,6 @@ def build_reader(path: str, cfg: Optional[dict] = None) -> VideoReader:
         ValueError: If the name is unknown.
     """
     if cfg is None:
-        # Not at the top: it imports PyAV.
-        from .probe_video import probe_video
-
         return choose_reader(probe_video(path))(path)
     kwargs = {k: v for k, v in cfg.items() if k != 'type'}
     return reader_class(cfg)(path, **kwargs)

@@ -1,10 +1,10 @@
 import functools
 import os
-from typing import Sequence
+import threading
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from .call_with_timeout import call_with_timeout
 from .pyav_reader import PyAVReader
 from .video_info import VideoInfo
 from .video_reader import VideoReader
@@ -68,8 +68,8 @@ class DecordReader(VideoReader):
                  timeout: float = 50.) -> None:
         super().__init__(path)
         if timeout <= 0:
-            raise ValueError('`timeout` must be a positive number of seconds, '
-                             f'but got {timeout}.')
+            raise ValueError('timeout must be a positive number of seconds, '
+                             f'but got {timeout}')
         self.num_threads = num_threads
         self.timeout = timeout
         # Refuses a wrong `num_threads`.
@@ -100,11 +100,11 @@ class DecordReader(VideoReader):
                      'open it. Download it again, or')
         if fault is None:
             return
-        remedy = ('prepare it: `python tools/prepare_video.py '
-                  f'{info.path} --out-dir DIR`')
+        remedy = ('prepare it: python tools/prepare_video.py '
+                  f'{info.path} --out-dir DIR')
         if info.seekable:
-            remedy += ", or use `reader=dict(type='PyAVReader')`"
-        raise ValueError(f'{info.path!r} {fault}: {remedy}.')
+            remedy += ", or use reader=dict(type='PyAVReader')"
+        raise ValueError(f'{info.path!r} {fault}: {remedy}')
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
@@ -143,7 +143,7 @@ class DecordReader(VideoReader):
         video.seek(0)
         if len(frames) != len(indices):
             raise ValueError(f'{len(frames)} frames came back where '
-                             f'{len(indices)} were asked for.')
+                             f'{len(indices)} were asked for')
         return frames
 
     def _warn(self, error: Exception) -> None:
@@ -156,3 +156,44 @@ class DecordReader(VideoReader):
             f'decord failed in {self.path!r} and PyAV is tried instead, now '
             f'and at later failures: {type(error).__name__}: '
             f'{lines[0][:300]}')
+
+
+def call_with_timeout(func: Callable[[], Any], timeout: float) -> Any:
+    """Call a function that may never return.
+
+    A decoder that spins in C code can be neither interrupted nor killed. It
+    is left behind in a daemon thread, which does not keep the process alive.
+
+    Args:
+        func (Callable): Function without arguments, which must release the
+            interpreter's lock while it is busy.
+        timeout (float): Seconds to wait for it.
+
+    Returns:
+        Any: What the function returns.
+
+    Raises:
+        TimeoutError: If it has not returned in time.
+        Exception: Whatever the function raises.
+    """
+    outcome = {}
+
+    def target() -> None:
+        try:
+            outcome['value'] = func()
+        except BaseException as error:  # handed over to the caller's thread
+            outcome['error'] = error
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if thread.is_alive():
+        raise TimeoutError(f'no answer within {timeout:g} seconds')
+    if 'error' in outcome:
+        try:
+            raise outcome['error']
+        finally:
+            # Error -> traceback -> this frame -> error would keep what the
+            # function held alive until the garbage collector comes.
+            outcome.clear()
+    return outcome['value']

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.video.file_identity import file_identity
 from .video_index import VideoIndex
 from .warn import warn
 
@@ -36,15 +37,6 @@ def index_file(path: str) -> Path:
         cache = Path(home).expanduser() / 'dora_mm'
     name = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:24]
     return Path(cache) / 'video_index' / f'{name}.npz'
-
-
-def _identity(path: str) -> dict:
-    status = os.stat(path)
-    return dict(
-        version=_VERSION,
-        path=os.path.realpath(path),
-        bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns)
 
 
 def _save(file: Path, index: VideoIndex, identity: dict) -> None:
@@ -100,8 +92,8 @@ def load_video_index(path: str) -> VideoIndex:
         ValueError: If the file is not a video.
         OSError: If there is no such file.
     """
-    identity = _identity(path)
     file = index_file(path)
+    identity = dict(version=_VERSION, **file_identity(path))
     index = _load(file, identity)
     if index is not None:
         return index
@@ -120,6 +112,6 @@ def load_video_index(path: str) -> VideoIndex:
         warn(
             f'The index of {path!r} cannot be saved in {file.parent} '
             f'({error}); every process makes its own. Set DORA_MM_CACHE to a '
-            'folder that can be written.')
+            'folder that can be written')
         index = index or scan_video(path)
     return index

@@ -7,8 +7,8 @@ from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
-_REMEDY = ('Make the file anew with `python tools/prepare_video.py`, or leave '
-           'it out.')
+_REMEDY = ('Make the file anew with python tools/prepare_video.py, or leave '
+           'it out')
 
 
 class MJPEGReader(VideoReader):
@@ -32,8 +32,8 @@ class MJPEGReader(VideoReader):
         if not info.is_jpeg:
             raise ValueError(
                 f'{info.path!r} is {info.codec} video, not a file of JPEGs. '
-                'Prepare it: `python tools/prepare_video.py '
-                f'{info.path} --out-dir DIR`, or leave `reader` out.')
+                'Prepare it: python tools/prepare_video.py '
+                f'{info.path} --out-dir DIR, or leave reader out')
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
@@ -68,7 +68,7 @@ class MJPEGReader(VideoReader):
     def _error(self,
                reason: str,
                frame: Optional[int] = None) -> VideoDecodeError:
-        return VideoDecodeError(self.path, f'{reason}.', _REMEDY, frame)
+        return VideoDecodeError(self.path, reason, _REMEDY, frame)
 
 
 def decode_jpegs(jpegs: Sequence[bytes], path: str,
@@ -97,6 +97,6 @@ def decode_jpegs(jpegs: Sequence[bytes], path: str,
             simplejpeg.decode_jpeg(jpeg, buffer=clip[t])
         except ValueError as error:
             raise VideoDecodeError(
-                path, f'the JPEG of frame {number} is damaged: {error}.',
+                path, f'the JPEG of frame {number} is damaged: {error}',
                 _REMEDY, int(number)) from error
     return clip

@@ -34,7 +34,7 @@ def probe_video(path: str) -> VideoInfo:
     if not index.fps:
         raise ValueError(
             f'{path!r} does not say its frames per second. Rewrite it with '
-            '`ffmpeg -i FILE -c copy OUT.mp4`.')
+            'ffmpeg -i FILE -c copy OUT.mp4')
     if index.num_frames < index.num_promised:
         warnings.warn(
             f'{path!r} promises {index.num_promised} frames, but frame '

@@ -1,14 +1,20 @@
 import os
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+import weakref
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
+from dora_mm.video.scaled_size import scaled_size
+from .seek_to_key import seek_to_key
 from .video_decode_error import REPAIR, VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
 # Their decoders can leave out pictures that no other one refers to.
 _SKIPPING_CODECS = ('h264', 'hevc')
+# Decoders of processes that this one was forked from. To free them may wait
+# for ever, for threads that do not exist here.
+_foreign: List[Any] = []
 
 
 class PyAVReader(VideoReader):
@@ -40,11 +46,11 @@ class PyAVReader(VideoReader):
                  short_side: Optional[int] = None) -> None:
         super().__init__(path)
         if num_threads < 1:
-            raise ValueError('`num_threads` must be at least 1, but got '
-                             f'{num_threads}.')
+            raise ValueError('num_threads must be at least 1, but got '
+                             f'{num_threads}')
         if short_side is not None and short_side < 1:
-            raise ValueError('`short_side` must be a positive number of '
-                             f'pixels or None, but got {short_side}.')
+            raise ValueError('short_side must be a positive number of '
+                             f'pixels or None, but got {short_side}')
         self.num_threads = num_threads
         self.short_side = short_side
         self._container = None
@@ -58,8 +64,8 @@ class PyAVReader(VideoReader):
             raise ValueError(
                 f'{info.path!r} has no reliable time for each frame (MPEG-TS, '
                 'or times that are missing or repeated), so frames cannot be '
-                'found at random. Prepare it: `python tools/prepare_video.py '
-                f'{info.path} --out-dir DIR`, and train on the result.')
+                'found at random. Prepare it: python tools/prepare_video.py '
+                f'{info.path} --out-dir DIR, and train on the result')
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
@@ -117,7 +123,9 @@ class PyAVReader(VideoReader):
 
         if self._reformatter is None:
             self._reformatter = av.video.reformatter.VideoReformatter()
-        size = scaled_size(frame.width, frame.height, self.short_side)
+        size = (frame.width, frame.height)
+        if self.short_side is not None:
+            size = scaled_size(*size, self.short_side)
         return self._reformatter.reformat(
             frame,
             *size,
@@ -130,6 +138,7 @@ class PyAVReader(VideoReader):
         """See :meth:`VideoReader.close`."""
         if self._container is not None:
             self._container.close()
+            self._owned.detach()
         self._container = self._stream = self._reformatter = None
 
     def _open(self) -> None:
@@ -140,19 +149,20 @@ class PyAVReader(VideoReader):
         import av
 
         self._container = av.open(self.path)
+        self._owned = weakref.finalize(self, _keep_if_foreign, os.getpid(),
+                                       self._container)
+        self._owned.atexit = False
         self._stream = self._container.streams.video[0]
         self._stream.codec_context.thread_count = self.num_threads
 
     def _error(self,
                error: Exception,
                frame: Optional[int] = None) -> VideoDecodeError:
-        return VideoDecodeError(self.path, f'{type(error).__name__}: {error}.',
+        return VideoDecodeError(self.path, f'{type(error).__name__}: {error}',
                                 REPAIR, frame)
 
     def _packets_from(self, time: int) -> Iterator:
         """Packets from the key frame on that a time can be decoded from."""
-        from .seek_to_key import seek_to_key
-
         return seek_to_key(self._container, self._stream, self.index.key_times,
                            self.index.key_number(time))
 
@@ -209,20 +219,6 @@ class PyAVReader(VideoReader):
                 pass
 
 
-def scaled_size(width: int, height: int,
-                short_side: Optional[int]) -> Tuple[int, int]:
-    """Size of a frame shrunk to a short side, both sides even.
-
-    Args:
-        width (int): Width in pixels.
-        height (int): Height in pixels.
-        short_side (int, optional): None, or one that is not smaller than the
-            frame's, keeps the size.
-
-    Returns:
-        tuple[int, int]: Width and height in pixels.
-    """
-    if short_side is None or short_side >= min(width, height):
-        return width, height
-    scale = short_side / min(width, height)
-    return 2 * round(width * scale / 2), 2 * round(height * scale / 2)
+def _keep_if_foreign(pid: int, container: Any) -> None:
+    if pid != os.getpid():
+        _foreign.append(container)

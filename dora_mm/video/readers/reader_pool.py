@@ -1,4 +1,3 @@
-import gc
 import os
 from collections import OrderedDict
 from typing import Optional
@@ -6,12 +5,6 @@ from typing import Optional
 from .build_reader import build_reader, choose_reader, reader_class
 from .video_info import VideoInfo
 from .video_reader import VideoReader
-
-# To free a decoder of the process that this one was forked from may wait for
-# ever, for threads that do not exist here. So the readers of a pool are kept,
-# and the garbage collector leaves alone what it finds at the fork.
-_foreign_readers = []
-os.register_at_fork(after_in_child=gc.freeze)
 
 
 class ReaderPool:
@@ -34,12 +27,12 @@ class ReaderPool:
                  max_open: int = 4) -> None:
         if max_open < 1:
             raise ValueError(
-                f'`max_open` must be at least 1, but got {max_open}.')
+                f'max_open must be at least 1, but got {max_open}')
         if reader is not None:
             reader_class(reader)  # refuses a wrong one
         self.reader = reader
         self.max_open = max_open
-        self._readers = OrderedDict()
+        self._readers: 'OrderedDict[str, VideoReader]' = OrderedDict()
         self._pid = os.getpid()
 
     def __len__(self) -> int:
@@ -70,7 +63,6 @@ class ReaderPool:
             VideoReader: The reader, owned by the pool.
         """
         if self._pid != os.getpid():
-            _foreign_readers.append(self._readers)
             self._readers = OrderedDict()
             self._pid = os.getpid()
         if path not in self._readers:

@@ -179,16 +179,16 @@ def scan_video(path: str) -> VideoIndex:
         raise ValueError(
             f'{path!r} ({os.path.getsize(path)} bytes) cannot be opened as a '
             f'video: {error}. It may be cut short, or no video at all. '
-            'Download it again or leave it out.') from error
+            'Download it again or leave it out') from error
     with container:
         if not container.streams.video:
-            raise ValueError(f'{path!r} has no video stream. Leave it out.')
+            raise ValueError(f'{path!r} has no video stream. Leave it out')
         stream = container.streams.video[0]
         return _index_of(path, container, stream)
 
 
 def _index_of(path: str, container, stream) -> VideoIndex:
-    stream.thread_type = 'AUTO'
+    stream.codec_context.thread_count = 1
     # Not the decoder's own name, which is 'libdav1d' for AV1.
     codec = stream.codec_context.codec.canonical_name
     num_entries = len(stream.index_entries)

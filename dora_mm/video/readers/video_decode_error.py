@@ -1,7 +1,7 @@
 from typing import Optional
 
-REPAIR = ('Check the file with `ffmpeg -v error -i FILE -f null -`, then '
-          'download it again or leave it out.')
+REPAIR = ('Check the file with ffmpeg -v error -i FILE -f null -, then '
+          'download it again or leave it out')
 
 
 class VideoDecodeError(ValueError):
@@ -31,4 +31,5 @@ class VideoDecodeError(ValueError):
 
     def __str__(self) -> str:
         where = '' if self.frame is None else f' from frame {self.frame}'
-        return f'cannot read {self.path!r}{where}: {self.reason} {self.remedy}'
+        return (f'cannot read {self.path!r}{where}: {self.reason}. '
+                f'{self.remedy}')

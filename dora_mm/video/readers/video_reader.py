@@ -1,5 +1,5 @@
 from abc import ABCMeta, abstractmethod
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class VideoReader(metaclass=ABCMeta):
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._index = None  # survives close()
+        self._index: Optional[VideoIndex] = None  # survives close()
 
     @classmethod
     def check_video(cls, info: VideoInfo) -> None:
@@ -47,11 +47,11 @@ class VideoReader(metaclass=ABCMeta):
             try:
                 self._index = load_video_index(self.path)
             except FileNotFoundError as error:
-                raise VideoDecodeError(self.path, 'the file is gone.',
+                raise VideoDecodeError(self.path, 'the file is gone',
                                        REPAIR) from error
             except (OSError, ValueError) as error:
                 raise VideoDecodeError(self.path,
-                                       f'{type(error).__name__}: {error}.',
+                                       f'{type(error).__name__}: {error}',
                                        REPAIR) from error
         return self._index
 
@@ -78,7 +78,7 @@ class VideoReader(metaclass=ABCMeta):
             if not 0 <= number < self.num_frames:
                 raise VideoDecodeError(
                     self.path, f'frame {number} was asked for, but there are '
-                    f'only {self.num_frames}.', REPAIR, int(number))
+                    f'only {self.num_frames}', REPAIR, int(number))
 
     @abstractmethod
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:

@@ -8,10 +8,10 @@ import pytest
 from clean_python import ROOT
 from video_factory import write_video
 
-from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.source_video import SourceVideo
 from dora_mm.video.readers import build_reader
 from dora_mm.video.readers.probe_video import probe_video
+from dora_mm.video.scaled_size import scaled_size
 
 sys.path.append(str(ROOT / 'benchmarks'))
 from frame_number import read_number  # noqa: E402
@@ -104,7 +104,7 @@ def test_result_is_made_for_random_access(encoding, codec, tmp_path, prepare):
     ((641, 361), (640, 360)),
 ])
 def test_size_of_the_result(size, expected):
-    assert PrepareSettings().size_for(*size) == expected
+    assert scaled_size(*size, 600) == expected
 
 
 def test_short_rest_is_kept(tmp_path, prepare, numbers):

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from video_factory import HEIGHT, WIDTH, damage, numbered_frame, write_video
 
-from dora_mm.video.preparation.excluded_ranges import excluded_ranges
-from dora_mm.video.preparation.stillness_meter import (StillnessMeter,
-                                                       join_stillness)
+from dora_mm.video.preparation.stillness import (StillnessMeter,
+                                                 excluded_ranges,
+                                                 join_stillness)
 
 BLACK = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
