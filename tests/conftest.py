@@ -31,7 +31,7 @@ def cache_folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_default_scope():
-    """A test that needs a default scope must not live on another one's."""
+    """Runners leave a default scope: no test must live on another's."""
     DefaultScope._instance_dict.clear()
     yield
     DefaultScope._instance_dict.clear()

@@ -1,7 +1,8 @@
 """Convert checkpoints between dora_mm, the authors' code and other hosts."""
 import argparse
 
-from dora_mm.checkpoints.convert import TARGETS, convert
+from dora_mm.checkpoints.conversion import TARGETS, convert
+from dora_mm.models import build_backbone
 
 
 def parse_args():
@@ -37,8 +38,8 @@ def parse_args():
 def main():
     args = parse_args()
     try:
-        report = convert(args.source, args.target, args.to, args.key,
-                         args.trust, args.num_heads)
+        report = convert(args.source, args.target, args.to, build_backbone,
+                         args.key, args.trust, args.num_heads)
     except ValueError as error:
         raise SystemExit(f'error: {error}')
     print(report)

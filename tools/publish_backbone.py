@@ -2,6 +2,7 @@
 import argparse
 
 from dora_mm.checkpoints import publish
+from dora_mm.models import build_backbone
 
 
 def parse_args():
@@ -32,8 +33,8 @@ def parse_args():
 def main():
     args = parse_args()
     try:
-        report = publish(args.checkpoint, args.out, args.key, args.trust,
-                         args.num_heads)
+        report = publish(args.checkpoint, args.out, build_backbone, args.key,
+                         args.trust, args.num_heads)
     except ValueError as error:
         raise SystemExit(f'error: {error}')
     print(report)

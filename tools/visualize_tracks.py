@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from dora_mm.models import ModelLoader
 from dora_mm.video.readers import VideoDecodeError
 from dora_mm.visualization import TrackVisualizer
-from dora_mm.visualization.clip_tracks import (clip_settings, load_track_model,
-                                               read_clips, track_clip)
+from dora_mm.visualization.clip_tracks import (clip_settings, read_clips,
+                                               track_clip)
 from dora_mm.visualization.write_images import write_mp4, write_png
 
 
@@ -55,8 +56,9 @@ def parse_args(args=None):
 
 def visualize(args):
     """Write ``clip*_frame*.png``, ``clip*_overview.png``, ``tracks.mp4``."""
-    model, cfg = load_track_model(args.model, args.config)
-    settings = clip_settings(cfg)
+    loader = ModelLoader(args.model, args.config)
+    model = loader.tracker()
+    settings = clip_settings(loader.cfg)
     if args.interval is not None:
         settings['frame_interval'] = args.interval
     visualizer = TrackVisualizer(args.cell)

@@ -1,17 +1,17 @@
 # Letters: T frames, K objects, H heads, h, w rows and columns of patches, D
 # channels.
 from pathlib import Path
-from typing import Dict, Optional, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import cv2
 import numpy as np
 import torch
 from mmengine.device import get_device
+from torch import Tensor
 
-from dora_mm.models import load_backbone
+from dora_mm.models import ModelLoader
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD, resize_frames
-from dora_mm.video.readers import build_reader
-from dora_mm.visualization.clip_tracks import load_track_model
+from dora_mm.visualization.clip_tracks import read_clips
 
 _IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 _MEAN = torch.tensor(RGB_MEAN).reshape(3, 1, 1)
@@ -24,41 +24,57 @@ class DoRAInferencer:
     Example: ``DoRAInferencer('iter_N.pth')('walk.mp4')['attention']``
 
     Args:
-        source (str): A checkpoint of any layout, or a config file for random
-            weights; see :func:`load_backbone`. Objects are tracked with a
-            DoRA run's checkpoint or config only.
+        source (str | Path): A checkpoint of any layout, or a config file for
+            random weights; see :class:`ModelLoader`. Objects are tracked with
+            a DoRA run's checkpoint or config only.
         key (str): 'teacher' or 'student', of the features; the teacher
             tracks. Defaults to 'teacher'.
         size (int): Pixels of the short side that frames are resized to; the
             long side keeps the proportion, to a multiple of the patch.
             Defaults to 224.
-        batch_size (int): Frames at a time. Defaults to 8.
+        batch_size (int): Frames that go through the backbone at a time.
+            Defaults to 8.
+        config (str | Path, optional): Config file of the run, where the
+            checkpoint holds none.
+        trust (bool): Whether to run code that a pickled checkpoint names.
+            Defaults to False.
         device (str, optional): Defaults to an accelerator, if there is one.
-        **kwargs: Further arguments of :func:`load_backbone`.
+        **kwargs: Further arguments of :meth:`ModelLoader.backbone`.
 
     Raises:
-        ValueError: If the source is missing, unsafe or unknown, or ``size``
-            is less than a patch.
+        ValueError: If the source is missing, unsafe, unknown or incomplete,
+            ``size`` is less than a patch, or ``batch_size`` less than 1.
     """
 
     def __init__(self,
-                 source: str,
+                 source: Union[str, Path],
                  key: str = 'teacher',
                  size: int = 224,
                  batch_size: int = 8,
+                 config: Optional[Union[str, Path]] = None,
+                 trust: bool = False,
                  device: Optional[str] = None,
-                 **kwargs) -> None:
-        self.backbone = load_backbone(source, key, **kwargs)
+                 **kwargs: Any) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, but got '
+                             f'{batch_size}: raise it')
+        loader = ModelLoader(source, config, trust)
+        self.backbone = loader.backbone(key, **kwargs)
         if not hasattr(self.backbone, 'forward_track'):
-            raise ValueError(f'{source}: only a ViT has attention to look at')
+            raise ValueError('source must be a ViT, but got '
+                             f'{str(source)!r}: only a ViT has attention to '
+                             'look at')
         self.device = device or get_device()
         self.backbone.to(self.device)
         if size < self.backbone.patch_size:
-            raise ValueError(f'size={size} is less than a patch of '
-                             f'{self.backbone.patch_size} pixels')
+            raise ValueError(
+                f'size must be at least {self.backbone.patch_size} pixels, a '
+                f'patch, but got {size}: raise it')
         self.size = size
         self.batch_size = batch_size
-        self.tracker = self._load_tracker(source)
+        self.tracker = None  # a backbone alone, or DINO
+        if loader.tracks:
+            self.tracker = loader.tracker().to(self.device)
 
     def __call__(self,
                  inputs: Union[str, Path, np.ndarray],
@@ -99,14 +115,9 @@ class DoRAInferencer:
             result.update(self._tracks(images, grid, seed))
         return result
 
-    def _load_tracker(self, source):
-        try:
-            model, _ = load_track_model(source)
-        except ValueError:  # a backbone alone, or DINO
-            return None
-        return model.to(self.device)
-
-    def _read(self, inputs, num_frames, interval, start):
+    @staticmethod
+    def _read(inputs: Union[str, Path, np.ndarray], num_frames: int,
+              interval: float, start: float) -> np.ndarray:
         """Frames, uint8 (T, H, W, 3)."""
         if isinstance(inputs, np.ndarray):
             frames = inputs[None] if inputs.ndim == 3 else inputs
@@ -117,28 +128,20 @@ class DoRAInferencer:
                     f'{inputs.dtype} {inputs.shape}')
             return frames
         if not Path(inputs).is_file():
-            raise ValueError(f'{inputs} is not a file: give an image, a '
-                             'video, or an array')
+            raise ValueError(
+                f'inputs must be an image, a video or an array, but {inputs} '
+                'is not a file: check the path')
         if Path(inputs).suffix.lower() in _IMAGES:
             image = cv2.imread(str(inputs))
             if image is None:
-                raise ValueError(f'{inputs} cannot be decoded')
+                raise ValueError(f'inputs must be a whole image, but {inputs} '
+                                 'cannot be decoded: check the file')
             return image[None, ..., ::-1]
-        reader = build_reader(str(inputs))
-        try:
-            places = np.arange(num_frames) * interval + start
-            indices = (places * reader.fps).round().astype(int)
-            if num_frames < 1 or indices.max() >= reader.num_frames \
-                    or indices.min() < 0:
-                raise ValueError(
-                    f'{inputs} has {reader.num_frames} frames, '
-                    f'{reader.fps:g} a second: {num_frames} frames, '
-                    f'{interval} s apart, from {start} s on do not fit')
-            return reader.get_frames(indices)
-        finally:
-            reader.close()
+        clip, = read_clips(
+            inputs, 1, start, num_frames, interval, square=False)
+        return clip.frames
 
-    def _resize(self, frames):
+    def _resize(self, frames: np.ndarray) -> np.ndarray:
         patch = self.backbone.patch_size
         scale = self.size / min(frames.shape[1:3])
         height, width = (
@@ -147,14 +150,15 @@ class DoRAInferencer:
         return resize_frames(frames, (height, width))
 
     @torch.no_grad()
-    def _features(self, images, grid):
+    def _features(self, images: Tensor,
+                  grid: Tuple[int, int]) -> Dict[str, np.ndarray]:
         parts = [
             # every frame as the first frame of its own clip
             self.backbone.forward_track(part[:, None], -1, 'final')
             for part in images.split(self.batch_size)
         ]
 
-        def join(name):
+        def join(name: str) -> Tensor:
             return torch.cat([getattr(part, name) for part in parts]).cpu()
 
         return dict(
@@ -162,9 +166,10 @@ class DoRAInferencer:
             patches=join('patch_tokens').unflatten(1, grid).numpy(),
             attention=join('cls_attn').unflatten(2, grid).numpy())
 
-    def _tracks(self, images, grid, seed):
+    def _tracks(self, images: Tensor, grid: Tuple[int, int],
+                seed: int) -> Dict[str, np.ndarray]:
         self.tracker.seed_step(seed)
-        found = self.tracker.track(images[None])
+        found = self.tracker.track(images[None], batch_frames=self.batch_size)
         return dict(
             tracks=found['track_attn'][0].unflatten(2, grid).cpu().numpy(),
             masks=found['object_masks'][0].cpu().numpy(),

@@ -1,60 +1,38 @@
-"""A backbone as a folder that Hugging Face's ``ViTModel`` loads."""
+"""A backbone as a folder that Hugging Face's ``ViTModel`` loads.
+
+Names are those of transformers 4, which 5 translates when it loads a folder.
+"""
 import json
 import os
 import shutil
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import Callable, Dict, Mapping, Tuple, Union
 
 import torch
+from torch import Tensor
+
+from .layouts import HUGGING_FACE, name_table
 
 WEIGHTS, CONFIG = 'model.safetensors', 'config.json'
-# Names of transformers 4, which 5 translates when it loads a folder.
-_TOP = {
-    'cls_token': 'embeddings.cls_token',
-    'pos_embed': 'embeddings.position_embeddings',
-    'patch_embed.proj': 'embeddings.patch_embeddings.projection',
-    'norm': 'layernorm',
-}
-_BLOCK = {
-    'norm1': 'layernorm_before',
-    'attn.proj': 'attention.output.dense',
-    'norm2': 'layernorm_after',
-    'mlp.fc1': 'intermediate.dense',
-    'mlp.fc2': 'output.dense',
-}
-_QKV = tuple(f'attention.attention.{n}' for n in ('query', 'key', 'value'))
+_QKV = ('query', 'key', 'value')
 
 
-def hf_names(name):
-    """Names of a tensor, three for a joint query, key and value.
-
-    Args:
-        name (str): The authors'.
-
-    Returns:
-        tuple[str]: Hugging Face's, to be split along the first dimension.
-    """
-    stem, dot, kind = name.rpartition('.')
-    if name in _TOP:
-        return (_TOP[name], )
-    if stem in _TOP:
-        return (f'{_TOP[stem]}.{kind}', )
-    _, layer, part = stem.split('.', 2)
-    parts = _QKV if part == 'attn.qkv' else (_BLOCK[part], )
-    return tuple(f'encoder.layer.{layer}.{p}{dot}{kind}' for p in parts)
-
-
-def write_hf(tensors, arch, folder):
+def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, int],
+             folder: Union[str, Path], verify: Callable[[Path],
+                                                        None]) -> Path:
     """Write ``config.json`` and ``model.safetensors`` into a new folder.
 
     ``ViTModel.from_pretrained(folder, add_pooling_layer=False)`` of
     transformers 4 and 5 loads it.
 
     Args:
-        tensors (dict[str, Tensor]): A backbone, the authors' names.
+        tensors (dict[str, Tensor]): A backbone, names of the layout 'hf'.
         arch (dict[str, int]): See ``vit_arch``.
         folder (str | Path): There whole or not at all.
+        verify (callable): Called with a temporary folder; what it raises
+            stops the writing.
 
     Returns:
         Path: The folder.
@@ -68,7 +46,7 @@ def write_hf(tensors, arch, folder):
         raise ValueError(f'{folder} must be a new folder in one that exists')
     state = OrderedDict()
     for name, tensor in tensors.items():
-        names = hf_names(name)
+        names = _split_names(name)
         for each, part in zip(names, tensor.detach().chunk(len(names))):
             state[each] = part.clone(memory_format=torch.contiguous_format)
     config = dict(
@@ -92,13 +70,14 @@ def write_hf(tensors, arch, folder):
         made.mkdir()
         save_file(state, made / WEIGHTS, metadata=dict(format='pt'))
         (made / CONFIG).write_text(json.dumps(config, indent=2) + '\n')
+        verify(made)
         os.rename(made, folder)
     finally:
         shutil.rmtree(temporary)
     return folder
 
 
-def read_hf(folder):
+def read_hf(folder: Union[str, Path]) -> Dict[str, Tensor]:
     """Read what :func:`write_hf` or ``save_pretrained`` wrote.
 
     Args:
@@ -106,7 +85,7 @@ def read_hf(folder):
             names of transformers 4; a pooler or classifier is left out.
 
     Returns:
-        dict[str, Tensor]: The authors' names.
+        dict[str, Tensor]: Names of the layout 'hf'.
 
     Raises:
         ValueError: If the file or a tensor is missing.
@@ -120,19 +99,21 @@ def read_hf(folder):
     state = {
         name.removeprefix('vit.'): tensor
         for name, tensor in load_file(path).items()
+        if not name.startswith(('classifier.', 'pooler.', 'vit.pooler.'))
     }
-    depth = len({n.split('.')[2] for n in state if n.startswith('encoder.')})
-    parts = [
-        f'blocks.{i}.{part}' for i in range(depth)
-        for part in (*_BLOCK, 'attn.qkv')
-    ]
-    stems = [*parts, 'patch_embed.proj', 'norm']
-    wanted = ['cls_token', 'pos_embed'] + [
-        f'{stem}.{kind}' for stem in stems for kind in ('weight', 'bias')
-    ]
-    missing = [n for w in wanted for n in hf_names(w) if n not in state]
-    if missing or not depth:
+    wanted = [row[HUGGING_FACE] for row in name_table('any.backbone', state)]
+    missing = [n for w in wanted for n in _split_names(w) if n not in state]
+    if missing:
         raise ValueError(f'{path} is no ViTModel of transformers 4, it lacks '
-                         f'{missing[:5] or "encoder.layer.*"}')
-    return OrderedDict((name, torch.cat([state[n] for n in hf_names(name)]))
-                       for name in wanted)
+                         f'{missing[:5]}')
+    joined = OrderedDict()
+    for name in wanted:
+        joined[name] = torch.cat([state.pop(n) for n in _split_names(name)])
+    return OrderedDict(joined, **state)
+
+
+def _split_names(name: str) -> Tuple[str, ...]:
+    """Names in the file, three for a joint query, key and value."""
+    if 'QKV' in name:
+        return tuple(name.replace('QKV', part) for part in _QKV)
+    return (name, )

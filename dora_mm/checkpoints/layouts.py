@@ -6,43 +6,63 @@ A checkpoint is taken apart into groups, ``student.backbone``,
 Within a group, names are those of the authors' code (DINO's, DoRA's, timm's).
 """
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, Dict, NamedTuple, Tuple
 
-AUTHORS, OURS, MMSEG = 0, 1, 2
 NETWORKS = ('student', 'teacher')
+# A row is a module or parameter of a backbone, a column the code that names it
+# so. A name that ends in a separator goes on with 'weight' and 'bias', # is
+# the number of a block, QKV stands for the names of three tensors that the
+# others keep in one.
+AUTHORS, OURS, MMSEG, HUGGING_FACE = range(4)
+_BACKBONE = """
+cls_token           cls_token                cls_token                    embeddings.cls_token
+pos_embed           pos_embed                pos_embed                    embeddings.position_embeddings
+patch_embed.proj.   patch_embed.projection.  patch_embed.projection.      embeddings.patch_embeddings.projection.
+norm.               ln1.                     ln1.                         layernorm.
+blocks.#.norm1.     layers.#.ln1.            layers.#.ln1.                encoder.layer.#.layernorm_before.
+blocks.#.attn.qkv.  layers.#.attn.qkv.       layers.#.attn.attn.in_proj_  encoder.layer.#.attention.attention.QKV.
+blocks.#.attn.proj. layers.#.attn.proj.      layers.#.attn.attn.out_proj. encoder.layer.#.attention.output.dense.
+blocks.#.norm2.     layers.#.ln2.            layers.#.ln2.                encoder.layer.#.layernorm_after.
+blocks.#.mlp.fc1.   layers.#.ffn.layers.0.0. layers.#.ffn.layers.0.0.     encoder.layer.#.intermediate.dense.
+blocks.#.mlp.fc2.   layers.#.ffn.layers.1.   layers.#.ffn.layers.1.       encoder.layer.#.output.dense.
+"""  # noqa: E501
+# torch has had two weight norms.
+_HEAD = """
+mlp.0.                mlp.0.
+mlp.2.                mlp.2.
+mlp.4.                mlp.4.
+last_layer.weight_g   last_layer.parametrizations.weight.original0
+last_layer.weight_v   last_layer.parametrizations.weight.original1
+"""
+_BLOCK_NAME = re.compile(r'(?:blocks|layers|encoder\.layer)\.(\d+)\.')
 
-_VIT_TOP = (('cls_token', 'cls_token'), ('pos_embed', 'pos_embed'),
-            ('patch_embed.proj.weight', 'patch_embed.projection.weight'),
-            ('patch_embed.proj.bias', 'patch_embed.projection.bias'),
-            ('norm.weight', 'ln1.weight'), ('norm.bias', 'ln1.bias'))
-# mmseg's with what separates them from 'weight' and 'bias'.
-_VIT_BLOCK = (('norm1', 'ln1', 'ln1.'), ('attn.qkv', 'attn.qkv',
-                                         'attn.attn.in_proj_'),
-              ('attn.proj', 'attn.proj', 'attn.attn.out_proj.'),
-              ('norm2', 'ln2', 'ln2.'), ('mlp.fc1', 'ffn.layers.0.0',
-                                         'ffn.layers.0.0.'),
-              ('mlp.fc2', 'ffn.layers.1', 'ffn.layers.1.'))
-WEIGHT_NORM = (('last_layer.weight_g',
-                'last_layer.parametrizations.weight.original0'),
-               ('last_layer.weight_v',
-                'last_layer.parametrizations.weight.original1'))
-_BLOCK_NAME = re.compile(r'(?:blocks|layers)\.(\d+)\.')
-_HEAD = tuple((f'mlp.{i}.{kind}', ) * 2 for i in (0, 2, 4)
-              for kind in ('weight', 'bias')) + WEIGHT_NORM
+
+def _rows(table: str) -> Tuple[Tuple[str, ...], ...]:
+    """The rows of a table above, with 'weight' and 'bias' written out."""
+    rows = []
+    for line in table.strip().splitlines():
+        names = tuple(line.split())
+        kinds = ('weight', 'bias') if names[0].endswith('.') else ('', )
+        rows += [tuple(name + kind for name in names) for kind in kinds]
+    return tuple(rows)
+
+
+_BACKBONE_ROWS, _HEAD_ROWS = _rows(_BACKBONE), _rows(_HEAD)
+WEIGHT_NORM = _HEAD_ROWS[-2:]
 
 
 class Place(NamedTuple):
     """Where a layout keeps a group: entry of the file, prefix, names."""
     container: str
     prefix: str
-    names: int
+    names: int  # column of the tables above
     ddp_prefix: str = ''
 
 
 # The authors wrap the student in DistributedDataParallel, never the teacher,
 # and their loader wants the names so; reading ignores ``module.`` everywhere.
-LAYOUTS = {
+LAYOUTS: Dict[str, Dict[str, Place]] = {
     'dino': {
         'student.backbone': Place('student', 'backbone.', AUTHORS, 'module.'),
         'student.head': Place('student', 'head.', AUTHORS, 'module.'),
@@ -64,9 +84,9 @@ LAYOUTS = {
     'timm': {
         'any.backbone': Place('', '', AUTHORS),
     },
-    # What read_hf and write_hf exchange; the folder has names of its own.
+    # What read_hf and write_hf exchange, QKV in one.
     'hf': {
-        'any.backbone': Place('', '', AUTHORS),
+        'any.backbone': Place('', '', HUGGING_FACE),
     },
     'mmseg': {
         'any.backbone': Place('state_dict', '', MMSEG),
@@ -77,7 +97,7 @@ LAYOUTS = {
 }
 
 
-def sniff(checkpoint):
+def sniff(checkpoint: Any) -> str:
     """Tell the layout of a loaded checkpoint.
 
     Args:
@@ -114,12 +134,12 @@ def sniff(checkpoint):
         'and timm, and folders of Hugging Face')
 
 
-def without_module(name):
+def without_module(name: str) -> str:
     """Strip what DistributedDataParallel puts before a key."""
     return name[len('module.'):] if name.startswith('module.') else name
 
 
-def bare_state(checkpoint):
+def bare_state(checkpoint: Mapping) -> Mapping:
     """The state dict of a file that holds one, wrapped or not."""
     for name in ('state_dict', 'model'):
         if isinstance(checkpoint.get(name), Mapping):
@@ -127,26 +147,28 @@ def bare_state(checkpoint):
     return checkpoint
 
 
-def name_table(group, names):
+def name_table(group: str,
+               names: Collection[str]) -> Tuple[Tuple[str, ...], ...]:
     """List the names of a complete group.
 
     Args:
         group (str): One of the groups above.
-        names (Collection[str]): Names present, in either layout; they tell how
+        names (Collection[str]): Names present, of any column; they tell how
             many blocks a backbone has.
 
     Returns:
-        tuple[tuple[str, ...]]: Authors' name, ours and, of a backbone,
-        mmseg's of every tensor.
+        tuple[tuple[str, ...]]: For every tensor its names, in the order
+        AUTHORS, OURS and, of a backbone, MMSEG, HUGGING_FACE.
     """
     if group == 'loss':
         return (('center', 'center'), )
     if group.endswith('.head'):
-        return _HEAD
+        return _HEAD_ROWS
     blocks = (re.match(_BLOCK_NAME, name) for name in names)
-    depth = max((int(block[1]) + 1 for block in blocks if block), default=0)
+    depth = max((int(block[1]) + 1 for block in blocks if block), default=1)
     depth = min(depth, len(names))  # a wild index makes no endless table
-    return tuple((a, b, b) for a, b in _VIT_TOP) + tuple(
-        (f'blocks.{i}.{a}.{kind}', f'layers.{i}.{b}.{kind}',
-         f'layers.{i}.{c}{kind}') for i in range(depth)
-        for a, b, c in _VIT_BLOCK for kind in ('weight', 'bias'))
+    top = tuple(row for row in _BACKBONE_ROWS if '#' not in row[AUTHORS])
+    block = tuple(row for row in _BACKBONE_ROWS if '#' in row[AUTHORS])
+    return top + tuple(
+        tuple(name.replace('#', str(i)) for name in row) for i in range(depth)
+        for row in block)

@@ -1,21 +1,29 @@
 """The config that a runner checkpoint holds, read as data."""
 import ast
 import re
+from collections.abc import Mapping
+from typing import Any, Iterator
 
 from mmengine.config import Config
 
 # A registry imports whatever object a dotted type names.
 _OWN_TYPE = re.compile(r'(dora_mm\.)?\w+')
+# Names in the configs of older checkpoints, and what they are called now.
+_RENAMED_TYPES = {
+    'LabelledImages': 'ClassFolderDataset',
+    'MaskedImages': 'SemanticMaskDataset',
+    'BoxedImages': 'ObjectBoxDataset',
+}
 
 
-def checkpoint_config(checkpoint):
+def checkpoint_config(checkpoint: Mapping) -> Config:
     """Read the config text of a runner checkpoint without executing it.
 
     Args:
         checkpoint (dict): What :func:`load_trusted` returned.
 
     Returns:
-        Config: The config of the run.
+        Config: The config of the run, in today's names.
 
     Raises:
         ValueError: If there is none, if it is more than plain data, or if its
@@ -40,10 +48,10 @@ def checkpoint_config(checkpoint):
             raise ValueError(
                 f'the config in the checkpoint names {name!r}, which is not '
                 'part of dora_mm: give the config file with --config')
-    return Config(cfg)
+    return Config(_renamed(cfg))
 
 
-def _value(node):
+def _value(node: ast.expr) -> Any:
     """The value of an expression made of literals and ``dict(...)``."""
     if isinstance(node, ast.Call):
         if not (isinstance(node.func, ast.Name) and node.func.id == 'dict'
@@ -64,7 +72,7 @@ def _value(node):
     return ast.literal_eval(node)
 
 
-def _types(value):
+def _types(value: Any) -> Iterator[str]:
     """All strings in the place of a type, ``init_cfg`` aside."""
     if isinstance(value, dict):
         for key, item in value.items():
@@ -75,3 +83,16 @@ def _types(value):
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _types(item)
+
+
+def _renamed(value: Any) -> Any:
+    """Plain data with the types of older checkpoints renamed."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_renamed(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    value = {key: _renamed(item) for key, item in value.items()}
+    scope, dot, name = str(value.get('type')).rpartition('.')
+    if scope in ('', 'dora_mm') and name in _RENAMED_TYPES:
+        value['type'] = scope + dot + _RENAMED_TYPES[name]
+    return value

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import re
 from pathlib import Path
+from typing import Any, Callable, ContextManager, List, Optional, Union
 
 import torch
 
@@ -34,32 +35,32 @@ class _Inert:
     Whatever the file says to do with it, it only keeps the arguments.
     """
 
-    def __new__(cls, *args):
+    def __new__(cls, *args: Any) -> '_Inert':
         self = super().__new__(cls)
         self.args, self.state = args, None
         return self
 
-    def __init__(self, *args):
+    def __init__(self, *args: Any) -> None:
         pass
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         self.state = state
 
 
 class _InertNamespace(_Inert, argparse.Namespace):
     """Arguments of a run, readable as attributes, compared as data."""
 
-    def __new__(cls, *args):
+    def __new__(cls, *args: Any) -> '_InertNamespace':
         return argparse.Namespace.__new__(cls)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
             raise ValueError('the state of an argparse.Namespace must be a '
                              f'dict, but got {type(state).__name__}')
         vars(self).update(state)
 
 
-def _inert_classes():
+def _inert_classes() -> List[type]:
     """One stand-in class per known name, found by torch under that name."""
     classes = []
     for full_name in _INERT_NAMES:
@@ -70,7 +71,7 @@ def _inert_classes():
     return classes
 
 
-def _inert_globals():
+def _inert_globals() -> ContextManager:
     # torch < 2.5 has no such context: files with more than tensors in them
     # are then refused, never read in a less safe way.
     safe_globals = getattr(torch.serialization, 'safe_globals', None)
@@ -79,7 +80,7 @@ def _inert_globals():
     return safe_globals(_inert_classes())
 
 
-def load_trusted(path, trust=False):
+def load_trusted(path: Union[str, Path], trust: bool = False) -> Any:
     """Read a checkpoint file on the CPU; run no code of the file.
 
     Tensors and plain Python data are read by torch's restricted unpickler.
@@ -121,7 +122,7 @@ def load_trusted(path, trust=False):
             '--trust (trust=True)') from error
 
 
-def sha256_of(path):
+def sha256_of(path: Union[str, Path]) -> str:
     """Hash a file.
 
     Args:
@@ -137,7 +138,12 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def atomic_save(data, path, verify=None, name_with_hash=None):
+def atomic_save(
+        data: Any,
+        path: Union[str, Path],
+        verify: Optional[Callable[[Path], None]] = None,
+        name_with_hash: Optional[Callable[[Path, str],
+                                          Path]] = None) -> Path:
     """Save with ``torch.save`` so that a file is there whole or not at all.
 
     See :func:`atomic_file`; the file is verified before it is moved.

@@ -2,18 +2,23 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import (Any, Dict, List, NamedTuple, Optional, Sequence, Tuple,
+                    Union)
 
-import torch
+from torch import Tensor, contiguous_format
 
-from .layouts import (AUTHORS, LAYOUTS, NETWORKS, WEIGHT_NORM, bare_state,
-                      name_table, sniff, without_module)
+from .layouts import (AUTHORS, LAYOUTS, NETWORKS, OURS, WEIGHT_NORM, Place,
+                      bare_state, name_table, sniff, without_module)
 
 
 class Entry(NamedTuple):
     """A tensor and the key it had in the file."""
     source: str
-    tensor: torch.Tensor
+    tensor: Tensor
+
+
+Groups = Dict[str, Dict[str, Entry]]
 
 
 @dataclass
@@ -30,12 +35,12 @@ class CheckpointTensors:
         facts (dict[str, int]): Epoch and iteration where the file has them.
     """
     layout: str
-    groups: dict = field(default_factory=OrderedDict)
-    unused: list = field(default_factory=list)
-    dropped: list = field(default_factory=list)
-    facts: dict = field(default_factory=dict)
+    groups: Groups = field(default_factory=OrderedDict)
+    unused: List[Tuple[str, str]] = field(default_factory=list)
+    dropped: List[str] = field(default_factory=list)
+    facts: Dict[str, int] = field(default_factory=dict)
 
-    def missing(self, group):
+    def missing(self, group: str) -> List[str]:
         """Names that a complete ``group`` has and this one lacks.
 
         Args:
@@ -50,7 +55,7 @@ class CheckpointTensors:
             if names[AUTHORS] not in self.groups[group]
         ]
 
-    def network(self, key):
+    def network(self, key: str) -> str:
         """The network of the file that a user's choice means.
 
         Args:
@@ -71,7 +76,9 @@ class CheckpointTensors:
         raise ValueError(f'key={key!r}: the checkpoint has no backbone of '
                          f'that network, it has {sorted(present - {"loss"})}')
 
-    def check(self, path, groups=None):
+    def check(self,
+              path: Union[str, Path],
+              groups: Optional[Sequence[str]] = None) -> None:
         """Refuse the file unless every key is there and has a place.
 
         Args:
@@ -103,7 +110,8 @@ class CheckpointTensors:
         raise ValueError('\n'.join(lines))
 
 
-def read_tensors(checkpoint, layout=None):
+def read_tensors(checkpoint: Any,
+                 layout: Optional[str] = None) -> CheckpointTensors:
     """Take a loaded checkpoint apart.
 
     Args:
@@ -137,12 +145,12 @@ def read_tensors(checkpoint, layout=None):
     return content
 
 
-def write_tensors(groups, layout):
+def write_tensors(groups: Groups, layout: str) -> Tuple[Dict, List[Tuple]]:
     """Lay groups out for a file.
 
     Args:
         groups (dict[str, dict[str, Entry]]): As in :class:`CheckpointTensors`.
-        layout (str): 'dora_mm', 'dino' or 'timm'.
+        layout (str): A key of ``LAYOUTS``.
 
     Returns:
         tuple[dict, list[tuple]]: The data to save, tensors cloned, and for
@@ -159,13 +167,27 @@ def write_tensors(groups, layout):
             key = place.ddp_prefix + place.prefix + names[place.names]
             # a clone, since a view would save the whole storage behind it
             state[key] = tensor.detach().clone(
-                memory_format=torch.contiguous_format)
+                memory_format=contiguous_format)
             target = f'{place.container}.{key}' if place.container else key
             rows.append((source, target, tuple(tensor.shape)))
     return output, rows
 
 
-def _read_state(content, state, places):
+def stock_state(entries: Dict[str, Entry]) -> Dict[str, Tensor]:
+    """The state dict of a stock ViT.
+
+    Args:
+        entries (dict[str, Entry]): A backbone, the authors' names.
+
+    Returns:
+        dict[str, Tensor]: Names of ``mmpretrain.VisionTransformer``.
+    """
+    return OrderedDict((names[OURS], entries[names[AUTHORS]].tensor.detach())
+                       for names in name_table('any.backbone', entries))
+
+
+def _read_state(content: CheckpointTensors, state: Mapping,
+                places: Dict[str, Place]) -> None:
     """Sort the tensors of one state dict into ``content.groups``."""
     container = next(iter(places.values())).container
     source_prefix = f'{container}.' if content.layout == 'dino' else ''
@@ -180,7 +202,7 @@ def _read_state(content, state, places):
             else:
                 content.unused.append((source, ''))
             continue
-        if not isinstance(value, torch.Tensor):
+        if not isinstance(value, Tensor):
             raise ValueError(f'{source} must be a tensor, but the file holds '
                              f'a {type(value).__name__}')
         inner = name[len(places[group].prefix):]
@@ -189,12 +211,13 @@ def _read_state(content, state, places):
         _translate(content, group, entries, places[group].names)
 
 
-def _group_of(name, places):
+def _group_of(name: str, places: Dict[str, Place]) -> Optional[str]:
     matches = [g for g, p in places.items() if name.startswith(p.prefix)]
     return max(matches, key=lambda g: len(places[g].prefix), default=None)
 
 
-def _translate(content, group, entries, names):
+def _translate(content: CheckpointTensors, group: str,
+               entries: Dict[str, Entry], names: int) -> None:
     table = {n[names]: n[AUTHORS] for n in name_table(group, entries)}
     if group.endswith('.head'):
         # torch has had two weight norms; both occur in either layout
@@ -207,7 +230,7 @@ def _translate(content, group, entries, names):
             target[table[name]] = entry
 
 
-def _facts(checkpoint):
+def _facts(checkpoint: Mapping) -> Dict[str, int]:
     meta = checkpoint.get('meta')
     holder = meta if isinstance(meta, Mapping) else checkpoint
     return {

@@ -1,8 +1,10 @@
 """Proof that a converted backbone is the one it was made from."""
 import math
+from typing import Any, Dict, Mapping, Optional
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 # Relative to the largest output. float32 gives 2e-6 for ViT-S; a permuted or
 # missing tensor gives more than 1e-2.
@@ -10,7 +12,8 @@ _TOLERANCE = 1e-4
 _EPS = 1e-6  # LayerNorm, in DINO, timm and mmpretrain
 
 
-def vit_arch(tensors, num_heads=None):
+def vit_arch(tensors: Mapping[str, Tensor],
+             num_heads: Optional[int] = None) -> Dict[str, int]:
     """Read the architecture off the shapes of a backbone.
 
     Args:
@@ -49,14 +52,34 @@ def vit_arch(tensors, num_heads=None):
         in_channels=tensors['patch_embed.proj.weight'].shape[1])
 
 
-def _authors_features(tensors, images, num_heads):
+def stock_settings(arch: Mapping[str, int]) -> Dict[str, Any]:
+    """What a registry builds the stock ViT from.
+
+    Args:
+        arch (dict[str, int]): From :func:`vit_arch`.
+
+    Returns:
+        dict: Settings of ``mmpretrain.VisionTransformer``, all tokens out.
+    """
+    outer = ('img_size', 'patch_size', 'in_channels')
+    return dict(
+        type='mmpretrain.VisionTransformer',
+        arch={k: v
+              for k, v in arch.items() if k not in outer},
+        out_type='raw',
+        **{k: arch[k]
+           for k in outer})
+
+
+def _authors_features(tensors: Mapping[str, Tensor], images: Tensor,
+                      num_heads: int) -> Tensor:
     """The authors' ViT in eval mode, after the final norm: (B, 1 + N, D)."""
 
-    def norm(x, name):
+    def norm(x: Tensor, name: str) -> Tensor:
         weight, bias = tensors[f'{name}.weight'], tensors[f'{name}.bias']
         return F.layer_norm(x, weight.shape, weight, bias, _EPS)
 
-    def linear(x, name):
+    def linear(x: Tensor, name: str) -> Tensor:
         return F.linear(x, tensors[f'{name}.weight'], tensors[f'{name}.bias'])
 
     proj = tensors['patch_embed.proj.weight']
@@ -78,13 +101,16 @@ def _authors_features(tensors, images, num_heads):
 
 
 @torch.no_grad()
-def verify_backbone(state_dict, tensors, arch):
+def verify_backbone(model: nn.Module, state_dict: Mapping[str, Tensor],
+                    tensors: Mapping[str, Tensor],
+                    arch: Mapping[str, int]) -> float:
     """Load a stock ViT strictly and compare it with the source backbone.
 
-    A fixed random image goes through ``mmpretrain.VisionTransformer`` with
-    the new keys, and through a plain forward with the authors' keys.
+    A fixed random image goes through the ViT with the new keys, and through a
+    plain forward with the authors' keys.
 
     Args:
+        model (nn.Module): Built from :func:`stock_settings`.
         state_dict (dict[str, Tensor]): mmpretrain's names, no prefix.
         tensors (dict[str, Tensor]): The source, under the authors' names.
         arch (dict[str, int]): From :func:`vit_arch`.
@@ -96,31 +122,20 @@ def verify_backbone(state_dict, tensors, arch):
     Raises:
         ValueError: If the keys do not fit or the outputs differ.
     """
-    # here, because mmpretrain takes seconds to import
-    from mmpretrain.models import VisionTransformer
-    arch = dict(arch)
-    size, channels = arch.pop('img_size'), arch.pop('in_channels')
-    patch_size, heads = arch.pop('patch_size'), arch['num_heads']
-    model = VisionTransformer(
-        arch=arch,
-        img_size=size,
-        patch_size=patch_size,
-        in_channels=channels,
-        out_type='raw')
     try:
         model.load_state_dict(state_dict, strict=True)
     except RuntimeError as error:
         raise ValueError('the backbone does not load strictly into '
-                         f'mmpretrain.VisionTransformer: {error}') from error
+                         f'{type(model).__name__}: {error}') from error
     model.eval()
-    images = torch.randn((1, channels, size, size),
-                         generator=torch.Generator().manual_seed(0))
+    size = (1, arch['in_channels'], arch['img_size'], arch['img_size'])
+    images = torch.randn(size, generator=torch.Generator().manual_seed(0))
     found = model(images)[-1]
     expected = _authors_features(
         {
             name: tensor.float()
             for name, tensor in tensors.items()
-        }, images, heads)
+        }, images, arch['num_heads'])
     error = float((found - expected).abs().max() / expected.abs().max())
     if not error <= _TOLERANCE:  # also catches NaN
         raise ValueError(

@@ -3,79 +3,25 @@
 Letters: T frames, K objects, H heads, N patches, S side in pixels.
 """
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Union
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from torch import nn
 
-from dora_mm.checkpoints.run_config import checkpoint_config
-from dora_mm.checkpoints.safe_load import load_trusted
-from dora_mm.registry import MODELS
 from dora_mm.utils.pixels import resize_frames
 from dora_mm.video.readers import build_reader
 
 
 class Clip(NamedTuple):
-    """The largest central squares of some frames of a video."""
-    frames: np.ndarray  # (T, S, S, 3), uint8, RGB
+    """Some frames of a video."""
+    frames: np.ndarray  # (T, H, W, 3), uint8, RGB
     indices: np.ndarray  # (T,), frame numbers in the file
     fps: float
 
 
-def load_track_model(source, config=None):
-    """Build a DoRA model from a checkpoint, or from a config alone.
-
-    Args:
-        source (str | Path): A runner checkpoint, or a config file (``.py``)
-            for random weights, which are the same in every call.
-        config (str | Path, optional): Config file to use instead of the one
-            in the checkpoint.
-
-    Returns:
-        tuple[DoRA, Config]: The model in eval mode, and its config.
-
-    Raises:
-        ValueError: If the file is missing, unsafe or without a usable
-            config, if the weights do not fit, or if the model does not track
-            (DINO).
-    """
-    source = Path(source)
-    if not source.is_file():
-        raise ValueError(f'{source} is not a file: give a checkpoint or a '
-                         'config file')
-    checkpoint = None
-    if source.suffix == '.py':
-        cfg = Config.fromfile(source)
-    else:
-        checkpoint = load_trusted(source)
-        if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-            raise ValueError(f'{source} is no runner checkpoint of dora_mm: '
-                             'convert it with tools/convert_checkpoint.py')
-        cfg = Config.fromfile(config) if config else checkpoint_config(
-            checkpoint)
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    # the constructors draw numbers that init_weights leaves as they are
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = MODELS.build(cfg.model)
-        if checkpoint is None:
-            model.init_weights()
-    if not hasattr(model, 'track'):
-        raise ValueError(f'{source}: a {type(model).__name__} does not track '
-                         'objects; give a DoRA model')
-    if checkpoint is not None:
-        try:
-            model.load_state_dict(checkpoint['state_dict'], strict=True)
-        except RuntimeError as error:
-            raise ValueError(
-                f'{source} does not fit its config: {error}') from error
-    model.eval()
-    return model, cfg
-
-
-def clip_settings(cfg):
+def clip_settings(cfg: Config) -> Dict[str, Any]:
     """Clip length and spacing that a config trains with.
 
     Args:
@@ -92,12 +38,13 @@ def clip_settings(cfg):
         frame_stride=data.get('frame_stride'))
 
 
-def read_clips(video,
-               num_clips,
-               start=0.,
-               clip_len=8,
-               frame_interval=None,
-               frame_stride=None):
+def read_clips(video: Union[str, Path],
+               num_clips: int,
+               start: float = 0.,
+               clip_len: int = 8,
+               frame_interval: Optional[float] = None,
+               frame_stride: Optional[int] = None,
+               square: bool = True) -> Iterator[Clip]:
     """Read clips that follow one another from a video.
 
     Args:
@@ -108,6 +55,8 @@ def read_clips(video,
         frame_interval (float, optional): Seconds between frames. Defaults to
             1 without ``frame_stride``.
         frame_stride (int, optional): Frames from one frame to the next.
+        square (bool): Take the largest central square of each frame. Defaults
+            to True.
 
     Yields:
         Clip: One clip at a time.
@@ -117,39 +66,45 @@ def read_clips(video,
             of range.
     """
     if not Path(video).is_file():
-        raise ValueError(f'video {video} is not a file: check the path')
-    if num_clips < 1 or start < 0 or clip_len < 1:
+        raise ValueError(
+            f'video must be a file, but {video} is not a file: check the path')
+    if num_clips < 1 or not start >= 0 or clip_len < 1:
         raise ValueError(
             'num_clips and clip_len must be at least 1 and start at least 0, '
-            f'but got {num_clips}, {clip_len} and {start}')
+            f'but got {num_clips}, {clip_len} and {start}: change them')
     reader = build_reader(str(video))
     try:
         fps = reader.fps
+        if frame_interval is None and frame_stride is None:
+            frame_interval = 1.
         step = frame_stride
-        if frame_interval is not None or step is None:
-            step = round(fps * (frame_interval or 1.))
+        if frame_interval is not None:
+            step = round(fps * frame_interval)
         if step < 1:
             raise ValueError(
-                f'frame_interval={frame_interval} seconds is less than half a '
-                f'frame of {video} ({fps:g} frames per second)')
+                f'frame_interval must be at least a frame of {video} '
+                f'({fps:g} frames per second), but got {frame_interval} '
+                'seconds, less than half a frame: make it longer')
         first = round(start * fps)
         needed = first + (num_clips * clip_len - 1) * step + 1
         if needed > reader.num_frames:
             raise ValueError(
                 f'{video} has {reader.num_frames} frames, but {num_clips} '
                 f'clips of {clip_len} frames, {step} apart, from frame '
-                f'{first} on need {needed}: lower num_clips, start or the '
-                'interval')
+                f'{first} on need {needed}: lower the number of clips or '
+                'frames, the start or the interval')
         for number in range(num_clips):
             steps = np.arange(number * clip_len, (number + 1) * clip_len)
             indices = first + steps * step
-            frames = _central_square(reader.get_frames(indices))
+            frames = reader.get_frames(indices)
+            if square:
+                frames = _central_square(frames)
             yield Clip(frames, indices, fps)
     finally:
         reader.close()
 
 
-def _central_square(frames):
+def _central_square(frames: np.ndarray) -> np.ndarray:
     height, width = frames.shape[1:3]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -157,7 +112,9 @@ def _central_square(frames):
 
 
 @torch.no_grad()
-def track_clip(model, frames, seed=0):
+def track_clip(model: nn.Module,
+               frames: np.ndarray,
+               seed: int = 0) -> Dict[str, np.ndarray]:
     """Let the teacher track objects through one clip.
 
     Args:

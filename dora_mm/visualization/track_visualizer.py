@@ -4,6 +4,7 @@ Letters: T frames, K objects, H heads, N patches, S view size in pixels.
 """
 import colorsys
 import math
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ from .image_ops import blend, grey, heat
 _ROWS = ('attention', 'raw tracks', 'refined tracks', 'masks')
 _BACKGROUND = (250, 250, 250)
 _INK = (30, 30, 30)
+Tracks = Mapping[str, np.ndarray]  # see track_clip
+Cells = Dict[Tuple[int, int], np.ndarray]  # (row, column): picture
 # Where the student sees nothing it sees the data set's mean colour.
 _HIDDEN = np.array(RGB_MEAN, np.float32)
 
@@ -34,12 +37,14 @@ class TrackVisualizer:
 
     def __init__(self, cell: int = 192) -> None:
         if cell < 64:
-            raise ValueError(f'cell must be at least 64, but got {cell}')
+            raise ValueError(
+                f'cell must be at least 64 pixels, but got {cell}: raise it')
         self.cell = cell
         self.gap = max(cell // 32, 3)
         self.font = cell / 420
 
-    def draw_panels(self, frames, tracks, titles):
+    def draw_panels(self, frames: np.ndarray, tracks: Tracks,
+                    titles: Sequence[str]) -> List[np.ndarray]:
         """One labelled panel for each frame.
 
         The rows are the [CLS] attention of each head, the raw tracks (before
@@ -76,7 +81,8 @@ class TrackVisualizer:
             panels.append(self._grid(cells, _ROWS, columns, title))
         return panels
 
-    def draw_overview(self, frames, tracks, captions, title):
+    def draw_overview(self, frames: np.ndarray, tracks: Tracks,
+                      captions: Sequence[str], title: str) -> np.ndarray:
         """The whole clip as one picture, a column for each frame.
 
         Args:
@@ -97,8 +103,9 @@ class TrackVisualizer:
             })
         return self._grid(cells, ('frame', ) + _ROWS[1:], captions, title)
 
-    def _object_cells(self, frame, tracks, t):
-        """The first 1 + K columns: {(row, column): image}."""
+    def _object_cells(self, frame: np.ndarray, tracks: Tracks,
+                      t: int) -> Cells:
+        """The first 1 + K columns."""
         cells = {
             (row, 0): image
             for row, image in enumerate(self._together(frame, tracks, t))
@@ -118,7 +125,8 @@ class TrackVisualizer:
                 cells[row, i + 1] = image
         return cells
 
-    def _together(self, frame, tracks, t):
+    def _together(self, frame: np.ndarray, tracks: Tracks,
+                  t: int) -> Tuple[np.ndarray, ...]:
         """The frame, and all objects in one: raw, refined, masks."""
         return (
             frame.copy(),
@@ -127,10 +135,12 @@ class TrackVisualizer:
             self._outlined(frame, tracks['object_masks'][t]),
         )
 
-    def _resize(self, image):
+    def _resize(self, image: np.ndarray) -> np.ndarray:
         return resize_frames(image[None], (self.cell, self.cell))[0]
 
-    def _upsample(self, values, interpolation=cv2.INTER_CUBIC):
+    def _upsample(self,
+                  values: np.ndarray,
+                  interpolation: int = cv2.INTER_CUBIC) -> np.ndarray:
         """(N,) or (h, w) to the size of a cell."""
         if values.ndim == 1:
             side = math.isqrt(values.size)
@@ -139,30 +149,33 @@ class TrackVisualizer:
             values.astype(np.float32), (self.cell, self.cell),
             interpolation=interpolation)
 
-    def _stretched(self, values):
+    def _stretched(self, values: np.ndarray) -> np.ndarray:
         span = values.max() - values.min()
         values = (values - values.min()) / max(span, 1e-12)
         return self._upsample(values).clip(0, 1)
 
-    def _heat(self, frame, values, label=''):
+    def _heat(self,
+              frame: np.ndarray,
+              values: np.ndarray,
+              label: str = '') -> np.ndarray:
         strength = self._stretched(values)
         image = heat(frame, strength)
         peak = values.max() / values.mean()
         return self._note(image, f'{label}peak {peak:.2f}x')
 
-    def _mixed(self, frame, maps):
+    def _mixed(self, frame: np.ndarray, maps: np.ndarray) -> np.ndarray:
         """Each pixel in the colour of its strongest object."""
         strength = np.stack([self._stretched(values) for values in maps])
         colour = _colours(len(maps))[strength.argmax(0)]
         return blend(grey(frame), colour, 0.8 * strength.max(0)**1.5)
 
-    def _masked(self, frame, mask):
+    def _masked(self, frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
         pixels = self._mask_pixels(mask)
         image = blend(
             np.broadcast_to(_HIDDEN, frame.shape).copy(), frame, pixels)
         return self._note(image, f'{100 * mask.mean():.0f} % kept')
 
-    def _outlined(self, frame, masks):
+    def _outlined(self, frame: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Masks as colour and outline; where several agree, as nested ones."""
         colours = _colours(len(masks))
         pixels = np.stack([self._mask_pixels(mask) for mask in masks])
@@ -179,12 +192,12 @@ class TrackVisualizer:
                              line * (2 * (len(masks) - i) - 1))
         return image
 
-    def _mask_pixels(self, mask):
+    def _mask_pixels(self, mask: np.ndarray) -> np.ndarray:
         soft = ((mask > 0) & (mask < 1)).any()
         return self._upsample(mask,
                               cv2.INTER_LINEAR if soft else cv2.INTER_NEAREST)
 
-    def _note(self, image, text):
+    def _note(self, image: np.ndarray, text: str) -> np.ndarray:
         """Write into the lower left corner."""
         (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX,
                                                 self.font, 1)
@@ -194,11 +207,18 @@ class TrackVisualizer:
         self._text(image, text, 4, self.cell - base - 1, (255, 255, 255))
         return image
 
-    def _text(self, image, text, x, y, colour=_INK, scale=1.):
+    def _text(self,
+              image: np.ndarray,
+              text: str,
+              x: float,
+              y: float,
+              colour: Tuple[int, int, int] = _INK,
+              scale: float = 1.) -> None:
         cv2.putText(image, text, (int(x), int(y)), cv2.FONT_HERSHEY_SIMPLEX,
                     self.font * scale, colour, 1, cv2.LINE_AA)
 
-    def _grid(self, cells, rows, columns, title):
+    def _grid(self, cells: Cells, rows: Sequence[str], columns: Sequence[str],
+              title: str) -> np.ndarray:
         """Put cells in place, with labels left, above, and a title."""
         pitch, line = self.cell + self.gap, int(60 * self.font)
         left = self.gap + max(
@@ -219,7 +239,7 @@ class TrackVisualizer:
         return image
 
 
-def _colours(number):
+def _colours(number: int) -> np.ndarray:
     """Well separated hues, float32 (number, 3) in [0, 255]."""
     hues = [(0.08 + i / number) % 1 for i in range(number)]
     return np.array([colorsys.hsv_to_rgb(hue, 0.85, 1.)

@@ -1,5 +1,7 @@
 """Writing panels as PNG and as video."""
 from fractions import Fraction
+from pathlib import Path
+from typing import Sequence, Union
 
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from dora_mm.video.write_video import write_video
 
 
-def write_png(path, image):
+def write_png(path: Union[str, Path], image: np.ndarray) -> None:
     """Write a picture.
 
     Args:
@@ -21,7 +23,8 @@ def write_png(path, image):
         raise OSError(f'{path} cannot be written')
 
 
-def write_mp4(path, images, seconds_per_image):
+def write_mp4(path: Union[str, Path], images: Sequence[np.ndarray],
+              seconds_per_image: float) -> None:
     """Write pictures as an H.264 video.
 
     Each picture is repeated to about 10 frames per second, because players

@@ -1,3 +1,6 @@
+from functools import partial
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -5,12 +8,15 @@ import torch
 from tiny import build_model, model_cfg
 from video_factory import write_video
 
-from dora_mm import config_path
+from dora_mm import checkpoints, config_path
 from dora_mm.apis import DoRAInferencer
-from dora_mm.checkpoints import publish
+from dora_mm.models import build_backbone
+
+publish = partial(checkpoints.publish, build=build_backbone)
 
 MEAN = np.array((123.675, 116.28, 103.53))
 STD = np.array((58.395, 57.12, 57.375))
+DEMO = config_path('dora/vit-t16_demo.py')
 
 
 @pytest.fixture(scope='module')
@@ -87,7 +93,8 @@ def test_published_backbone_has_no_tracks(inferencer, run, tmp_path):
 @pytest.mark.parametrize(('inputs', 'options', 'message'), [
     ('no.mp4', {}, 'no.mp4 is not a file'),
     (np.zeros((8, 8)), {}, r'but got float64 \(8, 8\)'),
-    ('v.mp4', dict(num_frames=9), '9 frames, 1.0 s apart, from 0.0 s on'),
+    ('v.mp4', dict(num_frames=9), '9 frames, 10 apart, from frame 0 on need '
+     '81'),
     ('bad.png', {}, 'bad.png cannot be decoded'),
 ])
 def test_mistakes_are_named(inferencer, tmp_path, inputs, options, message):
@@ -102,5 +109,50 @@ def test_mistakes_are_named(inferencer, tmp_path, inputs, options, message):
 def test_needs_a_vit_and_a_patch():
     with pytest.raises(ValueError, match='only a ViT has attention'):
         DoRAInferencer('colour')
-    with pytest.raises(ValueError, match='size=8 is less than a patch of 16'):
-        DoRAInferencer(config_path('dora/vit-t16_demo.py'), size=8)
+    with pytest.raises(ValueError, match='at least 16 pixels, .* but got 8'):
+        DoRAInferencer(DEMO, size=8)
+    with pytest.raises(ValueError, match='batch_size must be at least 1'):
+        DoRAInferencer(DEMO, batch_size=0)
+
+
+def test_a_config_gives_one_network():
+    inferencer = DoRAInferencer(DEMO, size=32, device='cpu')
+    state = inferencer.tracker.teacher['backbone'].state_dict()
+    for name, tensor in inferencer.backbone.state_dict().items():
+        assert torch.equal(tensor, state[name]), name
+
+
+def test_tracker_is_never_missing_silently(run, tmp_path):
+    data = torch.load(run[0], weights_only=True)
+    del data['state_dict']['loss_module.center']
+    torch.save(data, tmp_path / 'holed.pth')
+    with pytest.raises(ValueError, match='loss_module.center'):
+        DoRAInferencer(tmp_path / 'holed.pth', device='cpu', num_heads=4)
+    # a stranger's object in the file needs trust, which reaches the tracker
+    torch.save(dict(torch.load(run[0]), own=Path('x')), tmp_path / 'own.pth')
+    with pytest.raises(ValueError, match='--trust'):
+        DoRAInferencer(tmp_path / 'own.pth', device='cpu', num_heads=4)
+    trusting = DoRAInferencer(
+        tmp_path / 'own.pth', trust=True, device='cpu', num_heads=4)
+    assert trusting.tracker is not None
+
+
+def test_tracks_in_batches(inferencer, run, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3),
+                                               np.uint8)
+    seen = []
+    backbone = inferencer.tracker.teacher['backbone']
+    forward = backbone.forward_track
+
+    def count(clips, *args):
+        seen.append(clips.shape[1])
+        return forward(clips, *args)
+
+    monkeypatch.setattr(backbone, 'forward_track', count)
+    found = inferencer(pixels)  # three frames at a time
+    assert seen == [3, 2]
+    images = torch.from_numpy(((pixels - MEAN) / STD).transpose(0, 3, 1, 2))
+    run[1].seed_step(0)
+    expected = run[1].track(images[None].float())['track_attn'][0]
+    np.testing.assert_allclose(
+        found['tracks'], expected.unflatten(2, (4, 4)), atol=1e-6)

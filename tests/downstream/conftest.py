@@ -6,7 +6,7 @@ from hosts import ARCH
 from PIL import Image
 
 from dora_mm.checkpoints import publish
-from dora_mm.models import DoRAViT
+from dora_mm.models import DoRAViT, build_backbone
 
 
 @pytest.fixture(scope='session')
@@ -18,7 +18,8 @@ def published(tmp_path_factory):
     backbone.init_weights()
     state = {f'backbone.{k}': v for k, v in backbone.state_dict().items()}
     torch.save(dict(state_dict=state), folder / 'source.pth')
-    return publish(folder / 'source.pth', folder / 'vit.pth').path
+    return publish(folder / 'source.pth', folder / 'vit.pth',
+                   build_backbone).path
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import dora_mm
-from dora_mm.checkpoints import convert, publish
+from dora_mm import checkpoints
+from dora_mm.models import build_backbone
 from dora_mm.utils.shipped_configs import config_path
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
@@ -71,7 +72,9 @@ def test_one_process_from_the_authors_file(launch, make_authors, save,
 
 def test_runner_checkpoint_on_many_gpus_and_machines(launch, make_authors,
                                                      save, tmp_path):
-    convert(save(make_authors()), tmp_path / 'iter_7.pth', 'dora_mm')
+    checkpoints.convert(
+        save(make_authors()), tmp_path / 'iter_7.pth', 'dora_mm',
+        build_backbone)
     command = launch('mmpretrain/dist_train.sh', __file__,
                      tmp_path / 'iter_7.pth', 4)
     start = command[1:6]
@@ -141,7 +144,8 @@ def test_mistakes_are_told(launch, tmp_path, make_authors, save):
 
 def test_published_file_is_not_published_again(make_authors, save, tmp_path,
                                                run_tool):
-    path = publish(save(make_authors()), tmp_path / 'vit.pth').path
+    path = checkpoints.publish(
+        save(make_authors()), tmp_path / 'vit.pth', build_backbone).path
     done = run_tool('benchmarks/prepare_backbone.py', path, tmp_path / 'other')
     assert done.stdout.splitlines()[-1] == str(path)
     assert not (tmp_path / 'other').exists()

@@ -1,15 +1,17 @@
 import json
 import os
-import sys
 from collections import OrderedDict
+from functools import partial
 
 import pytest
 import torch
 
-from dora_mm.checkpoints import convert, sniff
+from dora_mm import checkpoints
+from dora_mm.checkpoints import conversion, sniff
+from dora_mm.models import build_backbone
 
-# The package's function of this name hides the module.
-module = sys.modules['dora_mm.checkpoints.convert']
+convert = partial(checkpoints.convert, build=build_backbone)
+publish = partial(checkpoints.publish, build=build_backbone)
 
 
 def assert_same(found, expected):
@@ -252,14 +254,14 @@ def test_failed_check_leaves_no_file(make_authors, save, tmp_path,
     assert (tmp_path / 'out.pth').read_bytes() == before
 
     # a write that changes a value is found by reading the file back
-    write = module.write_tensors
+    write = conversion.write_tensors
 
     def wrong(groups, layout):
         output, rows = write(groups, layout)
         output['dino_loss']['center'][0, 0] += 1
         return output, rows
 
-    monkeypatch.setattr(module, 'write_tensors', wrong)
+    monkeypatch.setattr(conversion, 'write_tensors', wrong)
     with pytest.raises(ValueError, match='loss.center changed'):
         convert(save(good), tmp_path / 'other.pth', 'dino')
     assert sorted(os.listdir(tmp_path)) == ['out.pth', 'source.pth']
@@ -320,7 +322,7 @@ def test_hugging_face_round_trip_is_bit_equal(make_backbone, save, tmp_path):
     files.save_file(stored, folder / 'model.safetensors')
     assert convert(folder, back, 'timm').source_layout == 'hf'
     assert_same(torch.load(back, weights_only=True), state)
-    published = module.publish(folder, tmp_path / 'vit.pth').path
+    published = publish(folder, tmp_path / 'vit.pth').path
     assert torch.load(published, weights_only=True)['meta']['source'] == 'hf'
 
 

@@ -1,5 +1,6 @@
 """Files of strangers are read without running their code."""
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,11 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-from dora_mm.checkpoints import convert, load_trusted
+from dora_mm import checkpoints
+from dora_mm.checkpoints import load_trusted
+from dora_mm.models import build_backbone
+
+convert = partial(checkpoints.convert, build=build_backbone)
 
 
 class _Payload:

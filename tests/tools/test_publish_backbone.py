@@ -1,17 +1,19 @@
 import hashlib
 import os
 import re
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from dora_mm.checkpoints import convert, publish
+from dora_mm import checkpoints
+from dora_mm.checkpoints import publishing
+from dora_mm.models import build_backbone
 from dora_mm.version import __version__
 
-# The package's function of this name hides the module.
-module = sys.modules['dora_mm.checkpoints.convert']
+convert = partial(checkpoints.convert, build=build_backbone)
+publish = partial(checkpoints.publish, build=build_backbone)
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def test_foreign_parts_do_not_stop_it_but_holes_do(runner_file, tmp_path):
 
 
 def test_failed_check_leaves_no_file(runner_file, tmp_path, monkeypatch):
-    write = module.write_tensors
+    write = publishing.write_tensors
 
     def swapped(groups, layout):
         output, rows = write(groups, layout)
@@ -113,7 +115,7 @@ def test_failed_check_leaves_no_file(runner_file, tmp_path, monkeypatch):
         state[a], state[b] = state[b], state[a]
         return output, rows
 
-    monkeypatch.setattr(module, 'write_tensors', swapped)
+    monkeypatch.setattr(publishing, 'write_tensors', swapped)
     with pytest.raises(ValueError, match='does not compute'):
         publish(runner_file[0], tmp_path / 'vit.pth')
     assert os.listdir(tmp_path) == ['epoch_7.pth']

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dora_mm import config_path
+from dora_mm.models import ModelLoader
 from dora_mm.video.demo_video import make_demo_video
-from dora_mm.visualization.clip_tracks import load_track_model
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'visualize_tracks.py'
 
@@ -41,10 +41,10 @@ def test_config_and_checkpoint_give_the_same_pictures(tool, video, tmp_path):
              ] + [f'clip001_frame{30 + 6 * t:06}.png'
                   for t in range(4)] + ['clip001_overview.png', 'tracks.mp4']
 
-    model, cfg = load_track_model(config)
-    state = model.state_dict()
+    loader = ModelLoader(config)
+    state = loader.tracker().state_dict()
     source = tmp_path / 'epoch_1.pth'
-    meta = dict(cfg=cfg.pretty_text)
+    meta = dict(cfg=loader.cfg.pretty_text)
     torch.save(dict(state_dict=state, meta=meta), source)
     run(tool, video, source, '--out-dir', tmp_path / 'b', *options)
     for name in names[:-1]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from dora_mm.registry import MODELS
@@ -59,14 +59,15 @@ def clips_and_views(cfg):
         tuple: The clip, uint8 (T, h, w, 3), and a dict from a name to a
         view, uint8 (T, size, size, 3).
     """
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     loader = cfg.train_dataloader
     set_dataloader_defaults(loader)
     loader.update(pin_memory=False, num_workers=0, persistent_workers=False)
     loader.pop('timeout', None)
-    loader = Runner.build_dataloader(
-        loader, seed=cfg.get('randomness', {}).get('seed', 0))
-    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    with DefaultScope.overwrite_default_scope(
+            cfg.get('default_scope', 'mmpretrain')):
+        loader = Runner.build_dataloader(
+            loader, seed=cfg.get('randomness', {}).get('seed', 0))
+        preprocessor = MODELS.build(cfg.model.data_preprocessor)
     std, mean = (
         values.reshape(3, 1, 1).cpu()
         for values in (preprocessor.std, preprocessor.mean))

@@ -10,6 +10,7 @@ import torch
 
 from dora_mm.checkpoints import publish, sniff
 from dora_mm.checkpoints.safe_load import sha256_of
+from dora_mm.models import build_backbone
 
 
 def is_published(path):
@@ -43,7 +44,9 @@ def main(args=None):
         known = sorted(args.dir.glob(f'{name}_*.pth'))
         if not known:
             args.dir.mkdir(parents=True, exist_ok=True)
-            known = [publish(args.checkpoint, args.dir / f'{name}.pth').path]
+            report = publish(args.checkpoint, args.dir / f'{name}.pth',
+                             build_backbone)
+            known = [report.path]
     except ValueError as error:
         raise SystemExit(f'error: {error}')
     print(known[-1].resolve())

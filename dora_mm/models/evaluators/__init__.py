@@ -1,13 +1,16 @@
 """Frozen backbones and what needs no training on top of them."""
 from .box_tracker import BoxTracker
+from .build_backbone import build_backbone
 from .colour_histogram import ColourHistogram
 from .dense_encoder import DenseEncoder
 from .frozen_encoder import FrozenEncoder
 from .label_propagation import LabelPropagation
 from .load_backbone import load_backbone
 from .lost_detector import LOSTDetector
+from .model_loader import ModelLoader
 
 __all__ = [
     'BoxTracker', 'ColourHistogram', 'DenseEncoder', 'FrozenEncoder',
-    'LOSTDetector', 'LabelPropagation', 'load_backbone'
+    'LOSTDetector', 'LabelPropagation', 'ModelLoader', 'build_backbone',
+    'load_backbone'
 ]

@@ -117,20 +117,29 @@ class DoRA(DINO):
     @torch.no_grad()
     def track(self,
               clips: Tensor,
-              heads: Optional[Tensor] = None) -> Dict[str, Tensor]:
+              heads: Optional[Tensor] = None,
+              batch_frames: Optional[int] = None) -> Dict[str, Tensor]:
         """The teacher's view of a clip, for pictures and analysis.
 
         Args:
             clips (Tensor): (B, T, 3, h, w), normalised.
             heads (Tensor, optional): (B, K) heads instead of a draw.
+            batch_frames (int, optional): Frames of each clip that go through
+                the backbone at a time. Defaults to all.
 
         Returns:
             dict[str, Tensor]: ``cls_attn`` (B, H, N) of the first frame,
             ``object_masks`` (B, T, K, h / p, w / p), and the fields of
             :class:`ObjectTracks`.
         """
-        feats = self.teacher['backbone'].forward_track(clips, self.track_layer,
-                                                       self.patch_feature)
+        parts = [
+            self.teacher['backbone'].forward_track(part, self.track_layer,
+                                                   self.patch_feature)
+            for part in clips.split(batch_frames or clips.shape[1], 1)
+        ]
+        feats = parts[0]._replace(
+            cls_token=torch.cat([part.cls_token for part in parts], 1),
+            key=torch.cat([part.key for part in parts], 1))
         tracks = self.head(feats, heads)
         masks = self.mask_transform(
             dict(clips=clips, track_attn=tracks.track_attn))

@@ -1,10 +1,15 @@
+from functools import partial
+
 import pytest
 import torch
 from tiny import build_model, model_cfg
 
-from dora_mm import config_path
-from dora_mm.checkpoints import convert, publish
-from dora_mm.models import ColourHistogram, FrozenEncoder, load_backbone
+from dora_mm import checkpoints, config_path
+from dora_mm.models import (ColourHistogram, FrozenEncoder, build_backbone,
+                            load_backbone)
+
+convert = partial(checkpoints.convert, build=build_backbone)
+publish = partial(checkpoints.publish, build=build_backbone)
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -25,8 +30,9 @@ def run(tmp_path_factory):
 @torch.no_grad()
 def test_every_layout_gives_the_same_features(run, tmp_path, key):
     path, model = run
-    published = publish(path, tmp_path / 'p.pth', key, num_heads=4).path
-    timm = convert(path, tmp_path / 't.pth', 'timm', key, num_heads=4).path
+    published = publish(path, tmp_path / 'p.pth', key=key, num_heads=4).path
+    timm = convert(
+        path, tmp_path / 't.pth', 'timm', key=key, num_heads=4).path
     network = model.teacher['backbone'] if key == 'teacher' \
         else model.backbone
     expected = network(IMAGES)[-1]

@@ -1,0 +1,153 @@
+"""Converting checkpoints between layouts."""
+from collections import OrderedDict
+from pathlib import Path
+from typing import Callable, Optional, Union
+
+import torch
+from torch import Tensor, nn
+
+from .conversion_report import ConversionReport
+from .huggingface import read_hf, write_hf
+from .layouts import LAYOUTS, NETWORKS
+from .read_checkpoint import provenance, read_checkpoint
+from .safe_load import atomic_save, load_trusted
+from .tensors import (CheckpointTensors, Groups, read_tensors, stock_state,
+                      write_tensors)
+from .verify import stock_settings, verify_backbone, vit_arch
+
+BACKBONE_ONLY = ('timm', 'mmseg', 'hf')
+TARGETS = ('dora_mm', 'dino') + BACKBONE_ONLY
+
+
+def convert(source: Union[str, Path],
+            target: Union[str, Path],
+            to: str,
+            build: Callable[[dict], nn.Module],
+            key: Optional[str] = None,
+            trust: bool = False,
+            num_heads: Optional[int] = None) -> ConversionReport:
+    """Convert a checkpoint between our layout, the authors' and other hosts'.
+
+    Student, teacher, both heads and the centre are kept; optimiser, schedules
+    and logs are not, so a run continues from the result by ``load_from``, not
+    by ``resume``. The file written holds tensors and plain data only. It is
+    read back, compared bit by bit and forwarded before it is put in place.
+
+    Args:
+        source (str | Path): A file of any layout that :func:`sniff` knows, or
+            a folder that Hugging Face's ``save_pretrained`` wrote.
+        target (str | Path): The file to write, for 'hf' a new folder.
+        to (str): 'dora_mm', a runner layout for ``load_from``; 'dino', the
+            training file of DINO's and DoRA's code; or a plain backbone:
+            'timm'; 'mmseg', for its ``VisionTransformer`` with
+            ``patch_bias=True`` (else it drops the bias and says nothing),
+            ``final_norm=True`` and the norms' ``eps=1e-6``; 'hf', for
+            ``ViTModel`` of transformers 4 and 5.
+        build (callable): Makes the network of the check from its settings,
+            :func:`dora_mm.models.build_backbone`.
+        key (str, optional): 'teacher' or 'student': the one network to keep.
+            Defaults to both; to the teacher for a plain backbone. A source
+            with one nameless network becomes both, so that training starts as
+            the method does, with teacher = student.
+        trust (bool): See :func:`load_trusted`. Defaults to False.
+        num_heads (int, optional): Needed for the check where a head does not
+            have 64 channels.
+
+    Returns:
+        ConversionReport: Every key, and what was dropped.
+
+    Raises:
+        ValueError: If the file is unsafe, unknown or incomplete, has keys
+            without a place, lacks ``key``, or the check fails. Nothing is
+            written then.
+    """
+    if to not in TARGETS:
+        raise ValueError(f'to must be one of {TARGETS}, but got {to!r}')
+    checkpoint, content = read_checkpoint(source, trust)
+    content.check(source)
+    groups = _select(content, to, key)
+    output, rows = write_tensors(groups, to)
+    error = 0.
+
+    def verify(path: Path) -> None:
+        nonlocal error
+        written = read_hf(path) if to == 'hf' else load_trusted(path)
+        _compare_bits(read_tensors(written, to).groups, groups)
+        error = _verify_backbones(groups, build, num_heads)
+
+    if to == 'hf':
+        entries = groups['any.backbone'].items()
+        arch = vit_arch({name: entry.tensor
+                         for name, entry in entries}, num_heads)
+        path = write_hf(output, arch, target, verify)
+    else:
+        if to != 'timm':
+            output['meta'] = provenance(source, checkpoint, content)
+        if to == 'dino':
+            output['epoch'] = content.facts.get('epoch', 0)
+        path = atomic_save(output, target, verify)
+    kept = {entry.source for g in groups.values() for entry in g.values()}
+    dropped = content.dropped + [
+        entry.source for group in content.groups.values()
+        for entry in group.values() if entry.source not in kept
+    ]
+    return ConversionReport(content.layout, to, path, rows, dropped, error)
+
+
+def _select(content: CheckpointTensors, to: str, key: Optional[str]) -> Groups:
+    """The groups that go into the target, renamed for its layout."""
+    groups = content.groups
+    if to in BACKBONE_ONLY:
+        if key is None:
+            has_teacher = 'student.backbone' not in groups or (
+                'teacher.backbone' in groups)
+            key = 'teacher' if has_teacher else 'student'
+        return {'any.backbone': groups[f'{content.network(key)}.backbone']}
+    networks = NETWORKS
+    if key is not None:
+        content.network(key)
+        networks = (key, )
+    selected = OrderedDict()
+    for target in LAYOUTS[to]:
+        network, _, part = target.partition('.')
+        if network in networks or network == 'loss':
+            source = target if target in groups else f'any.{part}'
+            if source in groups:
+                selected[target] = groups[source]
+    if not any(group.endswith('.backbone') for group in selected):
+        raise ValueError('the checkpoint has no backbone, only '
+                         f'{sorted(groups)}: nothing to convert')
+    return selected
+
+
+def _compare_bits(found: Groups, expected: Groups) -> None:
+    if found.keys() != expected.keys():
+        raise ValueError(f'the file written has the groups {list(found)} '
+                         f'instead of {list(expected)}')
+    for group, entries in expected.items():
+        for name, entry in entries.items():
+            if not _same_bits(found[group][name].tensor, entry.tensor):
+                raise ValueError(
+                    f'{group}.{name} changed while it was written')
+
+
+def _same_bits(a: Tensor, b: Tensor) -> bool:
+    # as bytes: NaN equals itself and -0 is not 0
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(
+        a.reshape(-1).view(torch.uint8),
+        b.detach().reshape(-1).view(torch.uint8))
+
+
+def _verify_backbones(groups: Groups, build: Callable[[dict], nn.Module],
+                      num_heads: Optional[int]) -> float:
+    """Forward every backbone as a stock ViT; the largest error."""
+    errors = [0.]
+    for group, entries in groups.items():
+        if group.endswith('.backbone'):
+            tensors = {name: entry.tensor for name, entry in entries.items()}
+            arch = vit_arch(tensors, num_heads)
+            errors.append(
+                verify_backbone(
+                    build(stock_settings(arch)), stock_state(entries), tensors,
+                    arch))
+    return max(errors)

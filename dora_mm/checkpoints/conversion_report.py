@@ -1,0 +1,39 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List, Tuple
+
+
+@dataclass
+class ConversionReport:
+    """What :func:`convert` or :func:`publish` did.
+
+    Attributes:
+        source_layout (str): What :func:`sniff` said.
+        target_layout (str): The layout written.
+        path (Path): The file written.
+        rows (list[tuple]): For every tensor written (source key, target key,
+            shape).
+        dropped (list[str]): Entries of the source that were left behind.
+        error (float): Largest relative difference between a forward pass of
+            the source backbone and of the written one; 0 if none was run.
+    """
+    source_layout: str
+    target_layout: str
+    path: Path
+    rows: List[Tuple]
+    dropped: List[str]
+    error: float
+
+    def __str__(self) -> str:
+        width = max(len(source) for source, _, _ in self.rows)
+        lines = [f'source layout: {self.source_layout}']
+        lines += [
+            f'{source:<{width}} -> {target} {shape}'
+            for source, target, shape in self.rows
+        ]
+        lines += [f'dropped: {name}' for name in self.dropped]
+        lines.append(
+            f'{len(self.rows)} tensors written as {self.target_layout}, '
+            f'{len(self.dropped)} entries dropped; forward pass agrees to '
+            f'{self.error:.1e}')
+        return '\n'.join(lines)

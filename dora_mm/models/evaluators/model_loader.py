@@ -1,0 +1,180 @@
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ContextManager, Optional, Union
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from dora_mm.checkpoints.run_config import checkpoint_config
+from dora_mm.checkpoints.safe_load import load_trusted
+from dora_mm.checkpoints.tensors import read_tensors, stock_state
+from dora_mm.checkpoints.verify import stock_settings, vit_arch
+from dora_mm.registry import MODELS
+from .build_backbone import build_backbone
+from .colour_histogram import ColourHistogram
+
+COLOUR = 'colour'
+
+
+class ModelLoader:
+    """A model for looking and evaluating, whatever it comes from.
+
+    The source is read once, so that features and tracks come from the same
+    weights. The default scope of the process stays as it is.
+
+    Args:
+        source (str | Path): A checkpoint of any layout that
+            ``tools/convert_checkpoint.py`` knows; a config file (``.py``) of a
+            run, for the random weights that it starts from with its
+            ``randomness.seed`` (0 if there is none); or 'colour' for
+            :class:`ColourHistogram`.
+        config (str | Path, optional): Config file to use instead of the one
+            in the checkpoint.
+        trust (bool): Whether to run code that a pickled checkpoint names.
+            Defaults to False.
+
+    Raises:
+        ValueError: If a file is missing, unsafe or of an unknown layout.
+    """
+
+    def __init__(self,
+                 source: Union[str, Path],
+                 config: Optional[Union[str, Path]] = None,
+                 trust: bool = False) -> None:
+        if source is None:
+            raise ValueError(
+                f'source must be a checkpoint, a config file or {COLOUR!r}, '
+                'but got None: give a checkpoint, or set '
+                'model.backbone.source')
+        self.source = str(source)
+        self.config = self.source if self.source.endswith('.py') else config
+        for path in filter(None, (self.source, self.config)):
+            if path != COLOUR and not Path(path).is_file():
+                raise ValueError(
+                    f'source must be a checkpoint, a config file or '
+                    f'{COLOUR!r}, but {path} is not a file: check the path')
+        self.checkpoint = None
+        if self.source not in (COLOUR, self.config):
+            self.checkpoint = load_trusted(source, trust)
+            self.content = read_tensors(self.checkpoint)
+
+    @cached_property
+    def cfg(self) -> Optional[Config]:
+        """Config of the run that the model comes from, where it is known.
+
+        Raises:
+            ValueError: If the one in the checkpoint is more than plain data.
+        """
+        if self.config is not None:
+            return Config.fromfile(self.config)
+        meta = (self.checkpoint or {}).get('meta')
+        if isinstance(meta, Mapping) and 'cfg' in meta:
+            return checkpoint_config(self.checkpoint)
+        return None
+
+    @property
+    def tracks(self) -> bool:
+        """Whether the source is a run of a model that tracks objects."""
+        if self.cfg is None:
+            return False
+        with self._scope():
+            return hasattr(MODELS.get(self.cfg.model.type), 'track')
+
+    def backbone(self,
+                 key: str = 'teacher',
+                 num_heads: Optional[int] = None,
+                 pos_interp: str = 'dino') -> nn.Module:
+        """The backbone, for features.
+
+        Args:
+            key (str): 'teacher' or 'student', where there are both. Defaults
+                to 'teacher'.
+            num_heads (int, optional): Needed where an attention head does not
+                have 64 channels.
+            pos_interp (str): How position embeddings are resized, see
+                :class:`DoRAViT`. Defaults to 'dino', which the protocols of
+                DINO use.
+
+        Returns:
+            nn.Module: In eval mode. Images (B, 3, h, w) to a tuple whose last
+            entry is (B, 1 + N, D), [CLS] and patch tokens after the final
+            norm; ``patch_size`` in pixels.
+
+        Raises:
+            ValueError: If there is no such network, or its keys do not fit.
+        """
+        if self.source == COLOUR:
+            return ColourHistogram().eval()
+        if self.checkpoint is None:
+            # here teacher and student are equal
+            settings = self.cfg.model.backbone
+            state = self._random_model.backbone.state_dict()
+        else:
+            group = f'{self.content.network(key)}.backbone'
+            self.content.check(self.source, [group])
+            entries = self.content.groups[group]
+            if num_heads is None:
+                # published files know it
+                meta = self.checkpoint.get('meta') or {}
+                num_heads = (meta.get('arch') or {}).get('num_heads')
+            tensors = {name: entry.tensor for name, entry in entries.items()}
+            settings = stock_settings(vit_arch(tensors, num_heads))
+            settings['type'] = 'dora_mm.DoRAViT'
+            state = stock_state(entries)
+        backbone = build_backbone(
+            dict(settings, out_type='raw', pos_interp=pos_interp))
+        backbone.load_state_dict(state, strict=True)
+        backbone.patch_size = backbone.patch_embed.projection.stride[0]
+        return backbone
+
+    def tracker(self) -> nn.Module:
+        """The whole model, which tracks objects.
+
+        Returns:
+            nn.Module: A :class:`DoRA` in eval mode.
+
+        Raises:
+            ValueError: If the source has no config of a run, if its model
+                does not track (DINO), or if weights are missing or do not
+                fit.
+        """
+        if self.cfg is None:
+            raise ValueError(
+                f'{self.source} is no runner checkpoint of dora_mm: give one, '
+                'or the config that it was trained with (--config)')
+        if not self.tracks:
+            raise ValueError(
+                f'{self.source}: a {self.cfg.model.type} does not track '
+                'objects: give a DoRA model')
+        if self.checkpoint is None:
+            return self._random_model
+        model = self._build_model()
+        try:
+            model.load_state_dict(
+                self.checkpoint.get('state_dict', {}), strict=True)
+        except RuntimeError as error:
+            raise ValueError(f'{self.source} does not fit its config: {error}'
+                             ) from error
+        return model.eval()
+
+    def _scope(self) -> ContextManager:
+        return DefaultScope.overwrite_default_scope(
+            self.cfg.get('default_scope', 'mmpretrain'))
+
+    @cached_property
+    def _random_model(self) -> nn.Module:
+        """The model that a run starts with."""
+        return self._build_model(init=True).eval()
+
+    def _build_model(self, init: bool = False) -> nn.Module:
+        seed = (self.cfg.get('randomness') or {}).get('seed') or 0
+        # the constructors draw numbers that init_weights leaves as they are
+        with self._scope(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = MODELS.build(self.cfg.model)
+            if init:
+                model.init_weights()
+        return model

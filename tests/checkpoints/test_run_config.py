@@ -1,0 +1,57 @@
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from dora_mm import config_path
+from dora_mm.checkpoints import checkpoint_config
+from dora_mm.registry import DATASETS
+from dora_mm.visualization.clip_tracks import clip_settings
+
+
+def test_config_of_a_checkpoint_is_read_as_data():
+    cfg = Config.fromfile(config_path('dora/vit-s16_wt_released.py'))
+    found = checkpoint_config(dict(meta=dict(cfg=cfg.pretty_text)))
+    assert found.to_dict() == cfg.to_dict()
+    assert clip_settings(found) == dict(
+        clip_len=8, frame_interval=None, frame_stride=60)
+
+
+@pytest.mark.parametrize('text, message', [
+    (None, 'holds no config'),
+    ("model = dict(type=__import__('os').getcwd())", 'calls __import__'),
+    ('import os', 'more than plain data'),
+    ('model = dict(**{"type": 1})', 'unpacks a dict'),
+    ("model = dict(type='dora_mm.DoRA', neck=[dict(type='os.system')])",
+     "'os.system'"),
+    ("model = dict(type='dora_mm.checkpoints.safe_load.os.system')",
+     'not part of dora_mm'),
+])
+def test_config_that_could_run_code_is_refused(text, message):
+    with pytest.raises(ValueError, match=message) as error:
+        checkpoint_config(dict(meta=dict(cfg=text)))
+    assert '--config' in str(error.value)
+
+
+def test_names_of_older_checkpoints_are_translated():
+    """As saved before the data sets were renamed."""
+    text = """
+custom_hooks = [
+    dict(type='dora_mm.KNNHook', memory=dict(type='dora_mm.LabelledImages'),
+         queries=dict(root='LabelledImages', type='LabelledImages')),
+]
+model = dict(type='dora_mm.DINO', neck=dict(type='dora_mm.DINONeck'))
+test_dataloader = dict(dataset=dict(type='dora_mm.MaskedImages'))
+val_dataloader = dict(dataset=dict(type='dora_mm.BoxedImages'))
+"""
+    cfg = checkpoint_config(dict(meta=dict(cfg=text)))
+    hook, = cfg.custom_hooks
+    assert hook == dict(
+        type='dora_mm.KNNHook',
+        memory=dict(type='dora_mm.ClassFolderDataset'),
+        queries=dict(root='LabelledImages', type='ClassFolderDataset'))
+    assert cfg.test_dataloader.dataset.type == 'dora_mm.SemanticMaskDataset'
+    assert cfg.val_dataloader.dataset.type == 'dora_mm.ObjectBoxDataset'
+    for dataset in (hook.memory, cfg.test_dataloader.dataset,
+                    cfg.val_dataloader.dataset):
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            assert DATASETS.get(dataset.type) is not None
