@@ -16,6 +16,7 @@ default_hooks = dict(
         max_keep_ckpts=2,
         backend_args=dict(backend='dora_mm.atomic')),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    finite=dict(type='dora_mm.FiniteHook'),
 )
 
 env_cfg = dict(

@@ -1,3 +1,4 @@
+from .finite_hook import FiniteHook
 from .freeze_last_layer_hook import FreezeLastLayerHook
 from .knn_hook import KNNHook
 from .late_runtime_info_hook import LateRuntimeInfoHook
@@ -10,7 +11,7 @@ from .teacher_temp_hook import TeacherTempHook
 from .track_panel_hook import TrackPanelHook
 
 __all__ = [
-    'FreezeLastLayerHook', 'KNNHook', 'LateRuntimeInfoHook',
+    'FiniteHook', 'FreezeLastLayerHook', 'KNNHook', 'LateRuntimeInfoHook',
     'PerParameterClipHook', 'PretrainMonitorHook', 'ReplacedClipHook',
     'StepSeedHook', 'TeacherEMAHook', 'TeacherTempHook', 'TrackPanelHook'
 ]

@@ -1,0 +1,62 @@
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Optional, Union
+
+
+def reads_whole(path: Union[str, Path]) -> bool:
+    """Whether a checkpoint file is all there and undamaged.
+
+    Args:
+        path (str | Path): What ``torch.save`` wrote, a zip archive with
+            checksums.
+
+    Returns:
+        bool: False as well if the file is missing, or no archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError,
+            ValueError, RuntimeError, EOFError):
+        return False
+
+
+def newest_checkpoint(work_dir: Union[str, Path]) -> Optional[Path]:
+    """Find what a run in this folder continues from.
+
+    It is the file that ``last_checkpoint`` names, wherever the folder has
+    been moved to; if that one is missing or damaged, the newest whole
+    ``iter_*.pth`` or ``epoch_*.pth``.
+
+    Args:
+        work_dir (str | Path): Folder of the run.
+
+    Returns:
+        Path | None: The file; None if the folder has no checkpoint.
+
+    Raises:
+        ValueError: If there are checkpoints, but none is whole.
+    """
+    folder = Path(work_dir)
+    numbers = {}
+    for path in folder.glob('*.pth'):
+        match = re.fullmatch(r'(?:iter|epoch)_(\d+)', path.stem)
+        if match:
+            numbers[path] = (int(match[1]), path.stat().st_mtime)
+    candidates = sorted(numbers, key=numbers.get, reverse=True)
+    try:
+        named = (folder / 'last_checkpoint').read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        named = ''
+    if named:
+        candidates.insert(0, folder / re.split(r'[\\/]', named)[-1])
+    for path in candidates:
+        if path.is_file() and reads_whole(path):
+            return path
+    if numbers:
+        raise ValueError(
+            f'a checkpoint in {work_dir} must be whole, but got '
+            f'{len(numbers)} damaged ones: move them away to start anew')
+    return None
