@@ -161,7 +161,7 @@ def _our_batches(spec, clock):
     way = WAYS[spec['way']]
     dataset = build_dataset(way, spec['video'])
     warm_up, requests = _requests(way, dataset, spec)
-    preprocessor = ClipViewPreprocessor(num_global_views=1)
+    preprocessor = ClipViewPreprocessor(global_views=dict(num=1))
     for request in warm_up:
         dataset[request]
     pipeline = dataset.pipeline.transforms

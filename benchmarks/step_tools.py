@@ -46,7 +46,7 @@ def build_model(args, device, settings=None):
     cfg.neck.update(in_channels=CHANNELS[args.arch], out_channels=args.logits)
     cfg.loss.out_channels = args.logits
     cfg.head.num_objects = args.objects
-    cfg.data_preprocessor.num_local_views = args.local_views
+    cfg.data_preprocessor.local_views.num = args.local_views
     recipe.merge_from_dict({
         f'model.{key}': value
         for key, value in (settings or {}).items()

@@ -24,16 +24,15 @@ class Case:
         self.groups = (self.preprocessor.global_views,
                        self.preprocessor.local_views)
         seeds = list(range(args.clips))
-        self.boxes, self.params, self.exact = {}, {}, {}
+        self.boxes, self.params = {}, {}
         for group in self.groups:
-            boxes, flips = self.preprocessor._draw_boxes(
-                seeds, group, args.frames, 300, 300)
+            draws = group.draw(seeds, args.frames, 300, 300)
+            boxes, flips = draws.boxes, draws.flips
             num = (group.num, args.clips, args.frames)
             self.boxes[group] = (boxes, flips,
                                  np.broadcast_to(boxes, (*num, 4)),
                                  np.broadcast_to(flips, num).copy())
-            self.params[group] = self.preprocessor._draw_photometric(
-                seeds, group, args.frames)
+            self.params[group] = draws.params
 
     def each(self, group):
         """Frame, box and flip of every image, in the order of the views."""

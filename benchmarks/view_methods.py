@@ -203,8 +203,8 @@ def _whole_ours(case, make):
     seeds = list(range(case.num_clips))
     shape = (case.clips.shape[1], *case.clips.shape[-2:])
     return [
-        make(case.clips,
-             **case.preprocessor._view_arguments(seeds, group, *shape))
+        make(case.clips, group.draw(seeds, *shape), case.preprocessor.mean,
+             case.preprocessor.std)
         for group in case.groups
     ]
 

@@ -69,7 +69,7 @@ def test_released_recipe_is_the_authors_learning_rate():
     assert cfg.optim_wrapper.optimizer.lr == 5e-4 * 48 / 256
     assert cfg.train_dataloader.batch_size * 8 == 48
     assert cfg.train_dataloader.dataset.frame_stride == 60
-    assert cfg.model.data_preprocessor.num_global_views == 1
+    assert cfg.model.data_preprocessor.global_views.num == 1
 
 
 EVALUATIONS = [

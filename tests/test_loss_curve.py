@@ -30,7 +30,7 @@ RECIPES = {
             local_weight=0.5,
             carry_frame_loss=True,
             skip_first_local=True),
-        data_preprocessor=dict(num_global_views=1))
+        data_preprocessor=dict(global_views=dict(num=1, size=32)))
 }
 
 

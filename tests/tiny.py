@@ -30,10 +30,8 @@ MODEL = dict(
     loss=dict(type='dora_mm.DoRALoss', out_channels=NUM_LOGITS),
     data_preprocessor=dict(
         type='dora_mm.ClipViewPreprocessor',
-        num_global_views=2,
-        global_size=32,
-        num_local_views=2,
-        local_size=16))
+        global_views=dict(num=2, size=32),
+        local_views=dict(num=2, size=16)))
 
 
 def model_cfg(name='DoRA', **changes):

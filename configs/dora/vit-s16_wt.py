@@ -13,7 +13,8 @@ _base_ = [
 
 total_clips = 8 * _base_.clips_per_gpu  # of 8 GPUs
 
-model = dict(data_preprocessor=dict(global_solarize_prob=(0., 0.2)))
+model = dict(
+    data_preprocessor=dict(global_views=dict(solarize_prob=(0., 0.2))))
 
 optim_wrapper = dict(
     optimizer=dict(lr=_base_.base_lr * total_clips / _base_.base_clips))

@@ -16,7 +16,7 @@ model = dict(
         local_weight=0.5,
         carry_frame_loss=True,
         skip_first_local=True),
-    data_preprocessor=dict(num_global_views=1, global_solarize_prob=0.))
+    data_preprocessor=dict(global_views=dict(num=1, solarize_prob=0.)))
 
 train_dataloader = dict(
     dataset=dict(

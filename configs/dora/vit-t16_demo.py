@@ -5,7 +5,6 @@
 _base_ = ['./vit-s16_wt.py']
 
 num_logits = 256
-num_local_views = 2
 clips_per_gpu = 3
 max_epochs = 4
 
@@ -24,14 +23,10 @@ model = dict(
     # are, the teacher is sharp, and the centre follows it closely.
     loss=dict(out_channels=num_logits, center_momentum=0.8),
     data_preprocessor=dict(
-        global_size=112,
-        num_local_views=num_local_views,
-        local_size=64,
-        jitter_prob=0.,
-        gray_prob=0.,
-        global_blur_prob=0.,
-        global_solarize_prob=0.,
-        local_blur_prob=0.))
+        global_views=dict(size=112, blur_prob=0., solarize_prob=0.),
+        local_views=dict(num=2, size=64, blur_prob=0.),
+        color_jitter=dict(prob=0.),
+        gray_prob=0.))
 
 train_dataloader = dict(
     batch_size=clips_per_gpu,

@@ -42,7 +42,7 @@ def options(video):
         'train_dataloader.persistent_workers': False,
         'train_dataloader.timeout': 0,
         'train_dataloader.batch_size': 2,
-        'model.data_preprocessor.jitter_prob': 0.8
+        'model.data_preprocessor.color_jitter.prob': 0.8
     }
 
 

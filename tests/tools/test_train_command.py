@@ -25,7 +25,8 @@ model = dict(
         img_size=32, patch_size=8, drop_path_rate={drop_path}),
     neck=dict(in_channels=48, hidden_channels=32, bottleneck_channels=16),
     head=dict(num_objects=2),
-    data_preprocessor=dict(global_size=32, local_size=16))
+    data_preprocessor=dict(
+        global_views=dict(size=32), local_views=dict(size=16)))
 train_dataloader = dict(
     batch_size={batch}, num_workers=2,
     dataset=dict(video={video!r}, clip_len=2, frame_interval=0.1,

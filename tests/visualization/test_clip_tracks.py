@@ -56,12 +56,14 @@ def test_tracks_are_those_of_the_model_on_its_own_views(demo):
     # the model's own preprocessor, with everything random switched off
     off = dict(
         cfg.model.data_preprocessor,
-        global_scale=(1., 1.),
+        global_views=dict(
+            cfg.model.data_preprocessor.global_views,
+            scale=(1., 1.),
+            flip_prob=0.,
+            blur_prob=0.,
+            solarize_prob=0.),
         aspect_ratio=(1., 1.),
-        global_flip_prob=0.,
-        global_blur_prob=0.,
-        global_solarize_prob=0.,
-        jitter_prob=0.,
+        color_jitter=dict(prob=0.),
         gray_prob=0.)
     preprocessor = type(model.data_preprocessor)(**{
         k: v

@@ -1,6 +1,5 @@
 num_logits = 65536  # P
 embed_dims = 384  # D
-num_local_views = 6  # L
 
 model = dict(
     type='dora_mm.DoRA',
@@ -25,9 +24,5 @@ model = dict(
     loss=dict(type='dora_mm.DoRALoss', out_channels=num_logits),
     data_preprocessor=dict(
         type='dora_mm.ClipViewPreprocessor',
-        num_global_views=2,
-        global_size=224,
-        global_scale=(0.4, 1.),
-        num_local_views=num_local_views,
-        local_size=112,
-        local_scale=(0.05, 0.4)))
+        global_views=dict(num=2, size=224, scale=(0.4, 1.)),
+        local_views=dict(num=6, size=112, scale=(0.05, 0.4))))

@@ -3,43 +3,46 @@
 Letters: B clips, T frames, V global views, L local views, S input size,
 H, W pixels.
 """
-from typing import List, NamedTuple, Sequence, Tuple, Union
+import math
+from numbers import Real
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-import numpy as np
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from dora_mm.models.data_preprocessors.views.batch_checks import (check_clips,
-                                                                  clip_seeds)
-from dora_mm.models.data_preprocessors.views.batched_views import batched_views
-from dora_mm.models.data_preprocessors.views.crop_resize import INTERPOLATIONS
-from dora_mm.models.data_preprocessors.views.per_image_views import \
-    per_image_views
-from dora_mm.models.data_preprocessors.views.photometric import blur_radius
-from dora_mm.models.data_preprocessors.views.photometric_params import (
-    NUM_PHOTOMETRIC_UNIFORMS, PhotometricParams)
-from dora_mm.models.data_preprocessors.views.view_params import (
-    NUM_BOX_UNIFORMS, clip_uniforms, random_resized_boxes)
-from dora_mm.models.utils.setting_checks import (check_choice, check_per_view,
+from dora_mm.models.utils.setting_checks import (check_choice, check_keys,
                                                  check_prob, check_range)
 from dora_mm.registry import MODELS
+from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
+from .views.batch_checks import check_clips, clip_seeds
+from .views.batched_views import batched_views
+from .views.per_image_views import per_image_views
+from .views.view_group import MODES, ColorLaw, ViewGroup
 
-_MODES = ('frame', 'clip')
-
-
-class _ViewGroup(NamedTuple):
-    """What the views of one size have in common."""
-    prefix: str
-    num: int
-    size: int
-    scale: Tuple[float, float]
-    interpolation: str
-    flip_prob: float
-    blur_prob: Tuple[float, ...]  # one for each view
-    solarize_prob: Tuple[float, ...]
-    boxes: str  # 'frame' or 'clip'
-    streams: Tuple[int, int]  # of random numbers: geometry, colour
+# What may be set in each group, with the defaults, and beside the groups.
+GROUPS = dict(
+    global_views=dict(
+        num=2,
+        size=224,
+        scale=(0.4, 1.0),
+        interpolation='bilinear',
+        flip_prob=0.5,
+        blur_prob=0.1,
+        solarize_prob=0.0),
+    local_views=dict(
+        num=6,
+        size=112,
+        scale=(0.05, 0.4),
+        interpolation='bicubic',
+        flip_prob=0.0,
+        blur_prob=0.5,
+        solarize_prob=0.0,
+        boxes='frame'),
+    color_jitter=dict(
+        prob=0.8, brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1))
+_BESIDE = ('gray_prob', 'blur_sigma', 'photometric', 'aspect_ratio', 'mean',
+           'std')
 
 
 @MODELS.register_module()
@@ -57,139 +60,85 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
     draws of the others as they were.
 
     The global box and flip are shared by the frames of a clip. The same
-    views are made in training and in evaluation.
+    views are made in training and in evaluation. The copy of the clips to
+    the device is queued, not waited for, if the dataloader has
+    ``pin_memory=True``; what reads them is queued behind it.
 
     Source: the authors' code; the defaults are its numbers, except that it
     has one global view where the paper has two. It resizes the global view
     without antialiasing, and blurs with PIL's approximation of a Gaussian;
-    here both are exact. DINO differs by ``global_blur_prob=(1.0, 0.1)`` and
-    ``global_solarize_prob=(0.0, 0.2)``.
+    here both are exact. DINO differs by ``blur_prob=(1.0, 0.1)`` and
+    ``solarize_prob=(0.0, 0.2)`` of the global views.
+
+    What belongs together is a dict. A key that it lacks keeps its default,
+    which :data:`GROUPS` holds, so that a config may change one and
+    ``--cfg-options model.data_preprocessor.local_views.num=2`` works.
 
     Args:
-        num_global_views (int): V, at least 1.
-        global_size (int): Pixels of a global view.
-        global_scale (Tuple[float, float]): Share of the input's area.
-        global_interpolation (str): ``'bilinear'`` or ``'bicubic'``.
-        global_flip_prob (float): Of the horizontal flip, once per clip and
-            view.
-        global_blur_prob (float | Sequence[float]): For all global views, or
+        global_views (dict, optional): ``num``: V, at least 1; ``size``: of a
+            view's side in pixels; ``scale``: range of the box's share of the
+            input's area; ``interpolation``: ``'bilinear'`` or ``'bicubic'``;
+            ``flip_prob``: of the horizontal flip, once per clip and view;
+            ``blur_prob`` and ``solarize_prob``: one number for all views, or
             one for each.
-        global_solarize_prob (float | Sequence[float]): Likewise.
-        num_local_views (int): L, may be 0.
-        local_size (int): Pixels of a local view.
-        local_scale (Tuple[float, float]): Share of the input's area.
-        local_interpolation (str): ``'bilinear'`` or ``'bicubic'``.
-        local_flip_prob (float): Drawn as often as the local box.
-        local_blur_prob (float | Sequence[float]): As for the global views.
-        local_solarize_prob (float | Sequence[float]): Likewise.
-        local_boxes (str): ``'frame'``: a new box in each frame (authors'
-            code); ``'clip'``: the same box through the clip.
-        aspect_ratio (Tuple[float, float]): Range of a box's width / height.
-        brightness (float): Factor in [max(0, 1 - x), 1 + x].
-        contrast (float): Likewise.
-        saturation (float): Likewise.
-        hue (float): Shift in [-x, x] turns, at most 0.5.
-        jitter_prob (float): Of the colour jitter as a whole.
+        local_views (dict, optional): The same keys, where ``num`` is L and
+            may be 0 and the flip is drawn as often as the box; and
+            ``boxes``: ``'frame'``: a new box in each frame (authors' code);
+            ``'clip'``: the same box through the clip.
+        color_jitter (dict, optional): ``prob``: of the jitter as a whole;
+            ``brightness``, ``contrast``, ``saturation``: x of a factor in
+            [max(0, 1 - x), 1 + x]; ``hue``: x of a shift in [-x, x] turns,
+            at most 0.5.
         gray_prob (float): Of dropping the colour.
         blur_sigma (Tuple[float, float]): Range of the Gaussian's standard
             deviation in pixels (PIL calls it radius).
         photometric (str): ``'frame'``: colour and blur drawn anew in each
             frame (authors' code); ``'clip'``: once per clip and view.
+        aspect_ratio (Tuple[float, float]): Range of a box's width / height.
         mean (Sequence[float]): Of R, G, B, of values in 0 - 255.
-        std (Sequence[float]): Likewise.
-        non_blocking (bool): Queue the copy of the clips to the device instead
-            of waiting for it and for the kernels before it; this takes
-            ``pin_memory=True`` in the dataloader. What reads the clips is
-            queued behind the copy, so it is safe. On a CPU nothing is copied.
+        std (Sequence[float]): Of R, G, B, of values in 0 - 255.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is unknown or out of its range.
     """
 
     def __init__(self,
-                 num_global_views: int = 2,
-                 global_size: int = 224,
-                 global_scale: Tuple[float, float] = (0.4, 1.0),
-                 global_interpolation: str = 'bilinear',
-                 global_flip_prob: float = 0.5,
-                 global_blur_prob: Union[float, Sequence[float]] = 0.1,
-                 global_solarize_prob: Union[float, Sequence[float]] = 0.0,
-                 num_local_views: int = 6,
-                 local_size: int = 112,
-                 local_scale: Tuple[float, float] = (0.05, 0.4),
-                 local_interpolation: str = 'bicubic',
-                 local_flip_prob: float = 0.0,
-                 local_blur_prob: Union[float, Sequence[float]] = 0.5,
-                 local_solarize_prob: Union[float, Sequence[float]] = 0.0,
-                 local_boxes: str = 'frame',
-                 aspect_ratio: Tuple[float, float] = (3 / 4, 4 / 3),
-                 brightness: float = 0.4,
-                 contrast: float = 0.4,
-                 saturation: float = 0.2,
-                 hue: float = 0.1,
-                 jitter_prob: float = 0.8,
+                 global_views: Optional[dict] = None,
+                 local_views: Optional[dict] = None,
+                 color_jitter: Optional[dict] = None,
                  gray_prob: float = 0.2,
                  blur_sigma: Tuple[float, float] = (0.1, 2.0),
                  photometric: str = 'frame',
-                 mean: Sequence[float] = (123.675, 116.28, 103.53),
-                 std: Sequence[float] = (58.395, 57.12, 57.375),
-                 non_blocking: bool = True) -> None:
-        super().__init__(non_blocking=non_blocking)
-        if num_global_views < 1:
-            raise ValueError(f'num_global_views must be at least 1, got '
-                             f'{num_global_views}.')
-        self.aspect_ratio = check_range('aspect_ratio', aspect_ratio)
-        self.blur_sigma = check_range('blur_sigma', blur_sigma)
-        self.photometric = check_choice('photometric', photometric, _MODES)
-        self.jitter_range = _jitter_range(brightness, contrast, saturation,
-                                          hue)
-        self.jitter_prob = check_prob('jitter_prob', jitter_prob)
-        self.gray_prob = check_prob('gray_prob', gray_prob)
-        self.global_views = self._view_group(
-            'global', num_global_views, global_size, global_scale,
-            global_interpolation, global_flip_prob, global_blur_prob,
-            global_solarize_prob, 'clip', (0, 1))
-        self.local_views = self._view_group('local', num_local_views,
-                                            local_size, local_scale,
-                                            local_interpolation,
-                                            local_flip_prob, local_blur_prob,
-                                            local_solarize_prob, local_boxes,
-                                            (2, 3))
+                 aspect_ratio: Tuple[float, float] = (3 / 4, 4 / 3),
+                 mean: Sequence[float] = RGB_MEAN,
+                 std: Sequence[float] = RGB_STD,
+                 **unknown: Any) -> None:
+        super().__init__(non_blocking=True)
+        groups = _with_defaults(
+            dict(
+                global_views=global_views,
+                local_views=local_views,
+                color_jitter=color_jitter), unknown)
+        jitter = groups['color_jitter']
+        color = ColorLaw(
+            jitter_range=_jitter_range(jitter),
+            jitter_prob=check_prob('color_jitter.prob', jitter['prob']),
+            gray_prob=check_prob('gray_prob', gray_prob),
+            blur_sigma=check_range('blur_sigma', blur_sigma),
+            photometric=check_choice('photometric', photometric, MODES))
+        aspect_ratio = check_range('aspect_ratio', aspect_ratio)
+        self.global_views = ViewGroup('global', (0, 1), color, aspect_ratio,
+                                      **groups['global_views']).checked()
+        self.local_views = ViewGroup('local', (2, 3), color, aspect_ratio,
+                                     **groups['local_views']).checked()
         for name, value in (('mean', mean), ('std', std)):
-            if len(value) != 3 or (name == 'std' and min(value) <= 0):
+            if len(value) != 3 or not all(
+                    isinstance(x, Real) and x >= 0 for x in value) or (
+                        name == 'std' and not all(value)):
                 raise ValueError(f'{name} must be three numbers (R, G, B, on '
-                                 f'0 - 255; std positive), got {value}.')
+                                 f'0 - 255; std positive), but got {value}')
             value = torch.tensor(value, dtype=torch.float32) / 255
             self.register_buffer(name, value.view(3, 1, 1), persistent=False)
-
-    def _view_group(self, prefix: str, num: int, size: int,
-                    scale: Sequence[float], interpolation: str,
-                    flip_prob: float, blur_prob: Union[float, Sequence[float]],
-                    solarize_prob: Union[float, Sequence[float]], boxes: str,
-                    streams: Tuple[int, int]) -> _ViewGroup:
-        """Check the settings of the global or the local views."""
-        if num < 0:
-            raise ValueError(f'num_{prefix}_views must not be negative, got '
-                             f'{num}.')
-        scale = check_range(f'{prefix}_scale', scale)
-        if scale[1] > 1:
-            raise ValueError(f'{prefix}_scale is a share of the area and '
-                             f'must not exceed 1, got {scale}.')
-        blur_prob = check_per_view(f'{prefix}_blur_prob', blur_prob, num)
-        radius = blur_radius(self.blur_sigma[1])
-        if size < 1 or (any(blur_prob) and size <= radius):
-            raise ValueError(
-                f'{prefix}_size must be positive and above the radius of the '
-                f'blur ({radius} pixels for blur_sigma={self.blur_sigma}), '
-                f'got {size}: enlarge it, or lower blur_sigma or '
-                f'{prefix}_blur_prob.')
-        return _ViewGroup(
-            prefix, num, size, scale,
-            check_choice(f'{prefix}_interpolation', interpolation,
-                         INTERPOLATIONS),
-            check_prob(f'{prefix}_flip_prob', flip_prob), blur_prob,
-            check_per_view(f'{prefix}_solarize_prob', solarize_prob, num),
-            check_choice(f'{prefix}_boxes', boxes, _MODES), streams)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Make the views.
@@ -226,68 +175,45 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
         return dict(inputs=views, data_samples=samples)
 
     def _make_views(self, clips: Tensor, seeds: List[int],
-                    group: _ViewGroup) -> Tensor:
+                    group: ViewGroup) -> Tensor:
         """All views of one size: (num, B, T, 3, size, size)."""
         b, t, c, h, w = clips.shape
         if not group.num:
             return clips.new_empty((0, b, t, c, group.size, group.size),
                                    dtype=torch.float32)
         make = per_image_views if clips.device.type == 'cpu' else batched_views
-        return make(clips, **self._view_arguments(seeds, group, t, h, w))
-
-    def _view_arguments(self, seeds: List[int], group: _ViewGroup,
-                        num_frames: int, height: int, width: int) -> dict:
-        """Draws and settings of the views of one size."""
-        boxes, flips = self._draw_boxes(seeds, group, num_frames, height,
-                                        width)
-        return dict(
-            boxes=boxes,
-            flips=flips,
-            params=self._draw_photometric(seeds, group, num_frames),
-            out_size=group.size,
-            interpolation=group.interpolation,
-            max_sigma=self.blur_sigma[1],
-            mean=self.mean,
-            std=self.std)
-
-    def _draw_boxes(self, seeds: List[int], group: _ViewGroup, num_frames: int,
-                    height: int, width: int) -> Tuple[np.ndarray, np.ndarray]:
-        """Boxes (V, B, T or 1, 4) and flips (V, B, T or 1)."""
-        geometry = clip_uniforms(seeds, group.streams[0],
-                                 (group.num, num_frames, NUM_BOX_UNIFORMS + 1))
-        geometry = geometry.swapaxes(0, 1)  # (V, B, T, 23)
-        if group.boxes == 'clip':
-            geometry = geometry[:, :, :1]
-        boxes = random_resized_boxes(geometry[..., 1:], height, width,
-                                     group.scale, self.aspect_ratio)
-        return boxes, geometry[..., 0] < group.flip_prob
-
-    def _draw_photometric(self, seeds: List[int], group: _ViewGroup,
-                          num_frames: int) -> PhotometricParams:
-        """Parameters of V * B * T images."""
-        color = clip_uniforms(
-            seeds, group.streams[1],
-            (group.num, num_frames, NUM_PHOTOMETRIC_UNIFORMS))
-        color = color.swapaxes(0, 1)  # (V, B, T, 13)
-        if self.photometric == 'clip':
-            color = np.broadcast_to(color[:, :, :1], color.shape)
-        per_view = len(seeds) * num_frames
-        return PhotometricParams.from_uniforms(
-            color.reshape(-1, NUM_PHOTOMETRIC_UNIFORMS), self.jitter_range,
-            self.jitter_prob, self.gray_prob,
-            np.repeat(group.blur_prob, per_view), self.blur_sigma,
-            np.repeat(group.solarize_prob, per_view))
+        return make(clips, group.draw(seeds, t, h, w), self.mean, self.std)
 
 
-def _jitter_range(brightness: float, contrast: float, saturation: float,
-                  hue: float) -> Tuple[Tuple[float, float], ...]:
+def _with_defaults(given: Mapping[str, Optional[dict]],
+                   unknown: Mapping[str, Any]) -> Dict[str, dict]:
+    """The groups with what they lack, or the error of what nobody knows."""
+    for name, group in given.items():
+        if not isinstance(group, (dict, type(None))):
+            raise ValueError(f'{name} must be a dict of settings, but got '
+                             f'{group!r}: write {name}=dict(...)')
+
+    def dotted(groups: Mapping[str, Optional[dict]]) -> List[str]:
+        return [
+            f'{name}.{key}' for name, group in groups.items()
+            for key in group or {}
+        ]
+
+    check_keys('ClipViewPreprocessor', [*unknown, *dotted(given)],
+               [*_BESIDE, *dotted(GROUPS)])
+    return {name: {**GROUPS[name], **(given[name] or {})} for name in GROUPS}
+
+
+def _jitter_range(jitter: Mapping[str,
+                                  float]) -> Tuple[Tuple[float, float], ...]:
     """Range of each jitter factor, in the order of ``JITTER_OPS``."""
-    strengths = dict(
-        brightness=brightness, contrast=contrast, saturation=saturation)
-    for name, value in strengths.items():
-        if value < 0:
-            raise ValueError(f'{name} must not be negative, got {value}.')
-    if not 0 <= hue <= 0.5:
-        raise ValueError(f'hue is in turns, in [0, 0.5], got {hue}.')
-    ranges = [(max(0, 1 - x), 1 + x) for x in strengths.values()]
-    return (*ranges, (-hue, hue))
+    ranges = []
+    for name, most in (('brightness', math.inf), ('contrast', math.inf),
+                       ('saturation', math.inf), ('hue', 0.5)):
+        value = jitter[name]
+        if not isinstance(value, Real) or not 0 <= value <= most:
+            raise ValueError(f'color_jitter.{name} must be a number in '
+                             f'[0, {most}], but got {value!r}')
+        ranges.append((-value, value) if name == 'hue' else
+                      (max(0, 1 - value), 1 + value))
+    return tuple(ranges)

@@ -101,8 +101,8 @@ class DINO(BaseSelfSupervisor):
         if len(clips) < 2:
             raise ValueError(
                 f'global_clips must be of at least 2 views, but got '
-                f'{len(clips)}: set num_global_views=2 of '
-                'model.data_preprocessor')
+                f'{len(clips)}: set '
+                'model.data_preprocessor.global_views.num=2')
         with torch.no_grad():
             cls_token = self.teacher['backbone'](clips.flatten(0, 2))[-1]
             cls_token = cls_token.unflatten(0, clips.shape[:3])
@@ -168,12 +168,12 @@ class DINO(BaseSelfSupervisor):
         for group in (views.global_views, views.local_views):
             if group.num and group.size % patch_size:
                 raise ValueError(
-                    f'model.data_preprocessor.{group.prefix}_size must be a '
-                    f'multiple of the patch size, {patch_size}, but got '
+                    f'model.data_preprocessor.{group.prefix}_views.size must '
+                    f'be a multiple of the patch size, {patch_size}, but got '
                     f'{group.size}')
         if views.global_views.num < self.min_global_views:
             raise ValueError(
-                'model.data_preprocessor.num_global_views must be at least '
+                'model.data_preprocessor.global_views.num must be at least '
                 f'{self.min_global_views} for {type(self).__name__}, but got '
                 f'{views.global_views.num}')
 

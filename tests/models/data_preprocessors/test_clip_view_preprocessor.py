@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as F
+from mmengine.config import Config
 from mmpretrain.structures import DataSample
 from torchvision.transforms import InterpolationMode
 
@@ -13,9 +14,12 @@ from dora_mm.models.data_preprocessors.views.per_image_views import \
 from dora_mm.registry import MODELS
 
 SIZE, T = 48, 3
-SMALL = dict(global_size=32, local_size=20, num_local_views=3)
+SMALL = dict(global_views=dict(size=32), local_views=dict(size=20, num=3))
 NO_COLOR = dict(
-    jitter_prob=0.0, gray_prob=0.0, global_blur_prob=0.0, local_blur_prob=0.0)
+    global_views=dict(blur_prob=0.0),
+    local_views=dict(blur_prob=0.0),
+    color_jitter=dict(prob=0.0),
+    gray_prob=0.0)
 MEAN = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1) / 255
 STD = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1) / 255
 
@@ -49,8 +53,16 @@ def _batch(clips, seeds):
     return dict(inputs=clips, data_samples=samples)
 
 
-def _views(clips, seeds, **settings):
-    preprocessor = ClipViewPreprocessor(**{**SMALL, **settings})
+def _merge(*settings):
+    """Settings with those of later dicts put into the groups."""
+    merged = Config(dict(SMALL))
+    for more in settings:
+        merged.merge_from_dict(more)
+    return merged.to_dict()
+
+
+def _views(clips, seeds, *settings):
+    preprocessor = ClipViewPreprocessor(**_merge(*settings))
     return preprocessor(_batch(clips, seeds))['inputs']
 
 
@@ -75,7 +87,7 @@ def test_shapes_and_data_samples():
 
 @either_path
 def test_no_local_views():
-    views = _views(_clips(), [1, 2], num_local_views=0)
+    views = _views(_clips(), [1, 2], {'local_views.num': 0})
     assert views['local_clips'].shape == (0, 2, T, 3, 20, 20)
     _assert_close(views['global_clips'],
                   _views(_clips(), [1, 2])['global_clips'])
@@ -83,14 +95,15 @@ def test_no_local_views():
 
 @pytest.mark.parametrize('photometric', ['frame', 'clip'])
 def test_equals_torchvision_frame_by_frame(photometric, views_function):
-    settings = dict(
-        local_flip_prob=0.5, photometric=photometric, local_blur_prob=0.5)
-    preprocessor = ClipViewPreprocessor(**SMALL, **settings)
+    preprocessor = ClipViewPreprocessor(
+        **_merge({
+            'local_views.flip_prob': 0.5,
+            'photometric': photometric
+        }))
     clips, seeds = _clips(), [11, 2**62 + 5]
     views = preprocessor(_batch(clips, seeds))['inputs']
     for group in (preprocessor.global_views, preprocessor.local_views):
-        boxes, flips = preprocessor._draw_boxes(seeds, group, T, SIZE, SIZE)
-        params = preprocessor._draw_photometric(seeds, group, T)
+        boxes, flips, params, *_ = group.draw(seeds, T, SIZE, SIZE)
         for n, (v, b, t) in enumerate(np.ndindex(group.num, 2, T)):
             shared = min(t, boxes.shape[2] - 1)
             image = F.resized_crop(
@@ -121,10 +134,11 @@ def test_equals_torchvision_frame_by_frame(photometric, views_function):
 def test_what_is_shared_by_the_frames_of_a_clip(photometric, local_boxes):
     """In a still clip the frames of a view differ just where drawn anew."""
     clips = _clips(still=True)
-    color = dict(jitter_prob=1.0, photometric=photometric)
+    color = {'color_jitter.prob': 1.0, 'photometric': photometric}
     for settings, new_color in ((NO_COLOR, False), (color,
                                                     photometric == 'frame')):
-        views = _views(clips, [3, 4], local_boxes=local_boxes, **settings)
+        views = _views(clips, [3, 4], {'local_views.boxes': local_boxes},
+                       settings)
         for name, new_box in (('global_clips', False),
                               ('local_clips', local_boxes == 'frame')):
             gap = views[name] - views[name][:, :, :1]
@@ -138,7 +152,10 @@ def test_what_is_shared_by_the_frames_of_a_clip(photometric, local_boxes):
 @either_path
 def test_clip_mode_takes_the_draws_of_the_first_frame():
     frame = _views(_clips(), [3, 4])
-    clip = _views(_clips(), [3, 4], photometric='clip', local_boxes='clip')
+    clip = _views(_clips(), [3, 4], {
+        'photometric': 'clip',
+        'local_views.boxes': 'clip'
+    })
     for name in frame:
         _assert_close(frame[name][:, :, 0], clip[name][:, :, 0])
 
@@ -162,7 +179,10 @@ def test_views_do_not_depend_on_the_batch(views_function):
 @either_path
 def test_another_view_leaves_the_others_alone():
     two = _views(_clips(), [7, 8])
-    more = _views(_clips(), [7, 8], num_global_views=3, num_local_views=5)
+    more = _views(_clips(), [7, 8], {
+        'global_views.num': 3,
+        'local_views.num': 5
+    })
     _assert_close(more['global_clips'][:2], two['global_clips'])
     _assert_close(more['local_clips'][:3], two['local_clips'])
 
@@ -171,7 +191,7 @@ def test_another_view_leaves_the_others_alone():
 def test_views_differ_by_seed_view_and_clip():
     still = _clips(1).expand(3, -1, -1, -1, -1)
     # torch's CPU generator would give the first and the last the same views.
-    views = _views(still, [1, 2, 1 + 2**32], **NO_COLOR)
+    views = _views(still, [1, 2, 1 + 2**32], NO_COLOR)
     for clips in views.values():
         flat = clips.flatten(0, 1).flatten(1)
         gap = (flat[:, None] - flat[None]).abs().amax(-1)
@@ -196,31 +216,33 @@ def test_flip_probability():
     ramp = torch.arange(0, 240, 5, dtype=torch.uint8)
     num = 400
     clips = ramp.expand(num, 2, 3, SIZE, SIZE)
-    settings = dict(global_size=8, local_size=8, num_local_views=2, **NO_COLOR)
-    views = _views(
-        clips,
-        range(num),
-        global_flip_prob=0.3,
-        local_flip_prob=0.7,
-        **settings)
+    settings = dict(
+        NO_COLOR,
+        global_views=dict(size=8, blur_prob=0.0),
+        local_views=dict(size=8, num=2, blur_prob=0.0))
+    views = _views(clips, range(num), settings, {
+        'global_views.flip_prob': 0.3,
+        'local_views.flip_prob': 0.7
+    })
     for name, prob in (('global_clips', 0.3), ('local_clips', 0.7)):
         flipped = views[name][..., 0] > views[name][..., -1]
         flipped = flipped.flatten(3).float().mean(-1)  # (V, B, T): 0 or 1
         assert abs(flipped.mean() - prob) < 0.08  # 5 errors of 800 draws
         both = (flipped[:, :, 0] == flipped[:, :, 1]).float().mean()
         assert both == 1 if name == 'global_clips' else 0.45 < both < 0.7
-    default = _views(clips, range(num), **settings)['local_clips']
+    default = _views(clips, range(num), settings)['local_clips']
     assert (default[..., 0] < default[..., -1]).all()
 
 
 @either_path
 def test_probabilities_per_global_view():
     """DINO's asymmetric views: blur in the first, solarise in the second."""
-    plain = _views(_clips(), [1, 2], **NO_COLOR)['global_clips']
-    settings = dict(NO_COLOR, global_blur_prob=(1.0, 0.0))
+    plain = _views(_clips(), [1, 2], NO_COLOR)['global_clips']
     views = _views(
-        _clips(), [1, 2], global_solarize_prob=[0.0, 1.0],
-        **settings)['global_clips']
+        _clips(), [1, 2], NO_COLOR, {
+            'global_views.blur_prob': (1.0, 0.0),
+            'global_views.solarize_prob': [0.0, 1.0]
+        })['global_clips']
     plain, views = plain * STD + MEAN, views * STD + MEAN
     solarized = torch.where(plain[1] >= 0.5, 1 - plain[1], plain[1])
     sure = (plain[1] - 0.5).abs() > 1e-4
@@ -245,8 +267,11 @@ def test_autocast_does_not_cost_precision():
 
 def test_no_value_is_read_back_from_an_accelerator():
     """Meta tensors have no values: reading one (.item, nonzero) raises."""
-    settings = dict(
-        SMALL, jitter_prob=1.0, gray_prob=0.5, global_solarize_prob=0.5)
+    settings = _merge({
+        'color_jitter.prob': 1.0,
+        'gray_prob': 0.5,
+        'global_views.solarize_prob': 0.5
+    })
     preprocessor = ClipViewPreprocessor(**settings).to('meta')
     clips = _clips().to('meta')
     for group, shape in ((preprocessor.global_views, (2, 2, T, 3, 32, 32)),
@@ -277,32 +302,64 @@ def test_cuda_equals_cpu_without_synchronising(monkeypatch):
             views[name].cpu(), expected, rtol=0, atol=1e-2)
 
 
-@pytest.mark.parametrize('settings,message', [
-    (dict(num_global_views=0), 'num_global_views.*0'),
-    (dict(num_local_views=-1), 'num_local_views.*-1'),
-    (dict(global_scale=(1.0, 0.4)), r'global_scale.*\(1.0, 0.4\)'),
-    (dict(local_scale=(0.0, 0.4)), r'local_scale.*\(0.0, 0.4\)'),
-    (dict(local_scale=(0.5, 1.4)), r'local_scale.*\(0.5, 1.4\)'),
-    (dict(aspect_ratio=(2, )), r'aspect_ratio.*\(2,\)'),
-    (dict(blur_sigma=(0, 2.0)), r'blur_sigma.*\(0, 2.0\)'),
-    (dict(local_size=8), 'local_size.*8 pixels.*got 8'),
-    (dict(global_size=0, global_blur_prob=0), 'global_size.*got 0'),
-    (dict(global_flip_prob=1.5), 'global_flip_prob.*1.5'),
-    (dict(gray_prob=-0.1), 'gray_prob.*-0.1'),
-    (dict(jitter_prob=float('nan')), 'jitter_prob.*nan'),
-    (dict(global_blur_prob=(1.0, 0.1, 0.1)), r'global_blur_prob.*2 views'),
-    (dict(global_solarize_prob=(0.0, 2.0)), 'global_solarize_prob.*2.0'),
-    (dict(contrast=-0.2), 'contrast.*-0.2'),
-    (dict(hue=0.6), 'hue.*0.6'),
-    (dict(photometric='video'), "photometric.*'video'"),
-    (dict(local_boxes='both'), "local_boxes.*'both'"),
-    (dict(global_interpolation='nearest'), "global_interpolation.*'nearest'"),
-    (dict(mean=(0.5, 0.5)), r'mean.*\(0.5, 0.5\)'),
-    (dict(std=(1.0, 0.0, 1.0)), r'std.*\(1.0, 0.0, 1.0\)'),
+@pytest.mark.parametrize('name,value,message', [
+    ('global_views.num', 0, 'at least 1, but got 0'),
+    ('local_views.num', -1, 'at least 0, but got -1'),
+    ('local_views.num', 2.5, 'integer.* got 2.5'),
+    ('global_views.scale', (1.0, 0.4), r'got \(1.0, 0.4\)'),
+    ('local_views.scale', (0.0, 0.4), r'got \(0.0, 0.4\)'),
+    ('local_views.scale', (0.5, 1.4), r'got \(0.5, 1.4\)'),
+    ('local_views.scale', 'all', "got 'all'"),
+    ('aspect_ratio', (2, ), r'got \(2,\)'),
+    ('blur_sigma', (0, 2.0), r'got \(0, 2.0\)'),
+    ('blur_sigma', 2.0, 'got 2.0'),
+    ('local_views.size', 8, '8 pixels.*got 8: enlarge'),
+    ('global_views.size', 0, 'got 0'),
+    ('global_views.size', '224', "integer.* got '224'"),
+    ('global_views.flip_prob', 1.5, 'got 1.5'),
+    ('gray_prob', -0.1, 'got -0.1'),
+    ('gray_prob', None, 'got None'),
+    ('color_jitter.prob', float('nan'), 'got nan'),
+    ('global_views.blur_prob', (1.0, 0.1, 0.1), '2 views.*got .1.0'),
+    ('global_views.solarize_prob', (0.0, 2.0), 'got 2.0'),
+    ('color_jitter.contrast', -0.2, 'got -0.2'),
+    ('color_jitter.hue', 0.6, r'\[0, 0.5\], but got 0.6'),
+    ('photometric', 'video', "got 'video'"),
+    ('local_views.boxes', 'both', "got 'both'"),
+    ('global_views.interpolation', 'nearest', "got 'nearest'"),
+    ('mean', (0.5, 0.5), r'got \(0.5, 0.5\)'),
+    ('std', (1.0, 0.0, 1.0), r'got \(1.0, 0.0, 1.0\)'),
+    ('std', (1.0, 'a', 1.0), r"got \(1.0, 'a', 1.0\)"),
+    ('local_views', 2, r'got 2: write local_views=dict\(...\)'),
 ])
-def test_bad_settings(settings, message):
+def test_bad_settings(name, value, message):
+    group, _, key = name.partition('.')
+    with pytest.raises(ValueError, match=f'^{name} must be .*{message}'):
+        ClipViewPreprocessor(**{group: {key: value} if key else value})
+
+
+@pytest.mark.parametrize('settings,given,nearest', [
+    (dict(num_local_views=2), 'num_local_views', 'local_views.num'),
+    (dict(global_size=96), 'global_size', 'global_views.size'),
+    (dict(local_boxes='clip'), 'local_boxes', 'local_views.boxes'),
+    (dict(brightness=0.1), 'brightness', 'color_jitter.brightness'),
+    (dict(gray_probs=0.1), 'gray_probs', 'gray_prob'),
+    (dict(local_views=dict(nums=2)), 'local_views.nums', 'local_views.num'),
+    (dict(global_views=dict(boxes='clip')), 'global_views.boxes',
+     'local_views.boxes'),
+])
+def test_unknown_settings_are_refused_with_the_nearest(settings, given,
+                                                       nearest):
+    message = f'^{given} .*did you mean {nearest}$'
     with pytest.raises(ValueError, match=message):
         ClipViewPreprocessor(**settings)
+
+
+def test_options_of_the_command_line_change_one_key_of_a_group():
+    cfg = Config(dict(model=dict(data_preprocessor=dict(SMALL))))
+    cfg.merge_from_dict({'model.data_preprocessor.local_views.num': 2})
+    views = ClipViewPreprocessor(**cfg.model.data_preprocessor)
+    assert (views.local_views.num, views.local_views.size) == (2, 20)
 
 
 @pytest.mark.parametrize('inputs,error,message', [

@@ -76,7 +76,7 @@ def test_dino_is_dora_without_masks(num_local, weights):
         for u in range(2) for v in range(len(crops)) if u != v
     ]
     torch.testing.assert_close(total(losses), torch.stack(terms).mean())
-    with pytest.raises(ValueError, match='num_global_views'):
+    with pytest.raises(ValueError, match='global_views.num=2'):
         model.loss(views(1, 2))
 
 
@@ -86,8 +86,10 @@ def test_dino_is_dora_without_masks(num_local, weights):
     (dict(patch_feature='last'), 'patch_feature', "'last'"),
     (dict(head=dict(num_objects=5)), 'head.num_objects', '5'),
     (dict(head=dict(epsilon=0.)), 'epsilon', '0.0'),
-    (dict(data_preprocessor=dict(global_size=36)), 'global_size', '36'),
-    (dict(data_preprocessor=dict(local_size=20)), 'local_size', '20'),
+    (dict(data_preprocessor=dict(global_views=dict(size=36))),
+     'global_views.size', '36'),
+    (dict(data_preprocessor=dict(local_views=dict(size=20))),
+     'local_views.size', '20'),
     (dict(neck=dict(in_channels=64)), 'model.neck.in_channels', '64'),
     (dict(neck=dict(out_channels=64)), 'model.loss.out_channels', '32'),
     (dict(loss=dict(out_channels=16)), 'model.loss.out_channels', '16'),
@@ -100,8 +102,9 @@ def test_parts_that_do_not_fit_are_found_when_built(changes, key, value):
 
 
 def test_dino_needs_two_global_views_when_built():
-    with pytest.raises(ValueError, match='num_global_views must be .* got 1'):
-        build_model('DINO', data_preprocessor=dict(num_global_views=1))
+    with pytest.raises(ValueError, match='global_views.num must be .* got 1'):
+        build_model(
+            'DINO', data_preprocessor=dict(global_views=dict(num=1, size=32)))
 
 
 def test_gradients_reach_the_whole_student_and_never_the_teacher():

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .photometric import LUMA_WEIGHTS, blur_radius
 from .photometric_params import JITTER_OPS, PhotometricParams
+from .view_draws import ViewDraws
 
 
 def crop_resize_image(frame: np.ndarray, box: Sequence[int], out_size: int,
@@ -147,9 +148,7 @@ def apply_photometric_image(image: np.ndarray, params: PhotometricParams,
     return image
 
 
-def per_image_views(clips: Tensor, boxes: np.ndarray, flips: np.ndarray,
-                    params: PhotometricParams, out_size: int,
-                    interpolation: str, max_sigma: float, mean: Tensor,
+def per_image_views(clips: Tensor, draws: ViewDraws, mean: Tensor,
                     std: Tensor) -> Tensor:
     """Crop, resize, colour and normalise views on a CPU.
 
@@ -159,35 +158,30 @@ def per_image_views(clips: Tensor, boxes: np.ndarray, flips: np.ndarray,
 
     Args:
         clips (Tensor): uint8 RGB (B, T, 3, H, W) on the CPU.
-        boxes (np.ndarray): Integers (V, B, T or 1, 4): top, left, height,
-            width in pixels, inside the frame.
-        flips (np.ndarray): bool (V, B, T or 1), mirror left and right.
-        params (PhotometricParams): Of V * B * T images.
-        out_size (int): S, pixels.
-        interpolation (str): ``'bilinear'`` or ``'bicubic'``.
-        max_sigma (float): Largest sigma that can be drawn, in pixels.
-        mean (Tensor): Of R, G, B, of values in 0 - 1, (3, 1, 1).
-        std (Tensor): Likewise.
+        draws (ViewDraws): What to make of them.
+        mean (Tensor): float32 (3, 1, 1), of R, G, B, of values in 0 - 1.
+        std (Tensor): float32 (3, 1, 1), of R, G, B, of values in 0 - 1.
 
     Returns:
         Tensor: Normalised float32 (V, B, T, 3, S, S).
     """
     b, t = clips.shape[:2]
-    v = len(boxes)
-    boxes = np.broadcast_to(boxes, (v, b, t, 4)).reshape(-1, 4).tolist()
-    flips = np.broadcast_to(flips, (v, b, t)).reshape(-1)
+    v, size = len(draws.boxes), draws.size
+    boxes = np.broadcast_to(draws.boxes, (v, b, t, 4)).reshape(-1, 4).tolist()
+    flips = np.broadcast_to(draws.flips, (v, b, t)).reshape(-1)
     frames = [cv2.merge(list(frame)) for frame in clips.flatten(0, 1).numpy()]
     scale = 1 / std.double().flatten().numpy()
     shift = -mean.double().flatten().numpy() * scale
     normalize = np.column_stack((np.diag(scale / 255), shift))
 
-    views = torch.empty((v, b, t, 3, out_size, out_size))
-    images = views.view(-1, 3, out_size, out_size).numpy()
+    views = torch.empty((v, b, t, 3, size, size))
+    images = views.view(-1, 3, size, size).numpy()
     for row, (out, box, flip) in enumerate(zip(images, boxes, flips)):
-        image = crop_resize_image(frames[row % len(frames)], box, out_size,
-                                  interpolation, flip)
+        image = crop_resize_image(frames[row % len(frames)], box, size,
+                                  draws.interpolation, flip)
         image = image.astype(np.float32)
-        image = apply_photometric_image(image, params, row, max_sigma)
+        image = apply_photometric_image(image, draws.params, row,
+                                        draws.max_sigma)
         image = cv2.transform(image, normalize)
         out[...] = image.transpose(2, 0, 1)
     return views

@@ -114,16 +114,18 @@ def test_crop_equals_torchvision_but_for_rounding(box, interpolation, flip):
 def test_views_equal_those_of_a_batch():
     """The recipe's views, every operation, in units of 1/255."""
     preprocessor = ClipViewPreprocessor(
-        local_flip_prob=0.5, global_blur_prob=0.5, global_solarize_prob=0.3)
+        global_views=dict(blur_prob=0.5, solarize_prob=0.3),
+        local_views=dict(flip_prob=0.5))
     clips, seeds = _clips(2, 3), [5, 2**63 + 1]
     before = clips.clone()
     for group in (preprocessor.global_views, preprocessor.local_views):
-        arguments = preprocessor._view_arguments(seeds, group, 3, 300, 300)
-        params = arguments['params']
+        draws = group.draw(seeds, 3, 300, 300)
+        params = draws.params
         for flags in (params.jitter, params.gray, params.blur):
             assert 0 < flags.sum() < len(flags)
-        views = per_image.per_image_views(clips, **arguments)
-        expected = batched_views(clips, **arguments)
+        arguments = clips, draws, preprocessor.mean, preprocessor.std
+        views = per_image.per_image_views(*arguments)
+        expected = batched_views(*arguments)
         assert views.shape == expected.shape and views.is_contiguous()
         assert views.dtype == torch.float32
         gap = (views - expected).abs() * preprocessor.std * 255
@@ -132,15 +134,15 @@ def test_views_equal_those_of_a_batch():
 
 
 def test_layout_of_the_clips_does_not_matter():
-    preprocessor = ClipViewPreprocessor(global_size=32)
+    preprocessor = ClipViewPreprocessor(global_views=dict(size=32))
     clips = _clips(2, 3, 60)
-    arguments = preprocessor._view_arguments([1, 2], preprocessor.global_views,
-                                             3, 60, 60)
-    expected = per_image.per_image_views(clips, **arguments)
+    arguments = (preprocessor.global_views.draw([1, 2], 3, 60, 60),
+                 preprocessor.mean, preprocessor.std)
+    expected = per_image.per_image_views(clips, *arguments)
     frames_last = clips.permute(0, 2, 3, 4, 1).contiguous()
     channels_last = clips.permute(0, 1, 3, 4, 2).contiguous()
     for other in (frames_last.permute(0, 4, 1, 2,
                                       3), channels_last.permute(0, 1, 4, 2,
                                                                 3)):
         assert torch.equal(
-            per_image.per_image_views(other, **arguments), expected)
+            per_image.per_image_views(other, *arguments), expected)
