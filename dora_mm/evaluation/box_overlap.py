@@ -10,8 +10,18 @@ def box_overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     Returns:
         np.ndarray: (...), in [0, 1]; 0 where both are empty.
+
+    Raises:
+        ValueError: If a number is not finite.
     """
     boxes, others = np.asarray(boxes, float), np.asarray(others, float)
+    for values in (boxes, others):
+        wrong = np.argwhere(~np.isfinite(values))
+        if len(wrong):
+            raise ValueError(
+                'boxes must be finite, but got '
+                f'{values[tuple(wrong[0])]} at {wrong[0].tolist()}: check the '
+                'weights of the backbone and the labels')
     low = np.maximum(boxes[..., :2], others[..., :2])
     high = np.minimum(boxes[..., 2:], others[..., 2:])
     both = (high - low).clip(0).prod(-1)

@@ -9,6 +9,8 @@ from PIL import Image
 from dora_mm.registry import METRICS
 from .mask_accuracy import contour_accuracy, region_similarity
 
+VOID = 255  # pixels of a true mask that do not count
+
 
 @METRICS.register_module()
 class DAVISMetric(BaseMetric):
@@ -18,6 +20,8 @@ class DAVISMetric(BaseMetric):
     one do not count; an object's J and F are means over its frames, the
     numbers means over all objects of all videos. Recall is the share of
     frames above 0.5, decay what the first quarter has more than the last.
+    Pixels that the truth leaves void, 255, do not count. Videos of which only
+    the first mask is known, as in a test split, give files and no numbers.
 
     Args:
         out_dir (str, optional): Folder to write the masks to, as PNG with
@@ -42,18 +46,24 @@ class DAVISMetric(BaseMetric):
             data_batch: Not used.
             data_samples (Sequence[dict]): ``pred_masks``, uint8 (T, H, W),
                 ``true_masks``, a sequence that reads the true mask of a
-                frame, ``first_mask``, ``name`` and ``frame_names``.
+                frame, of T frames or of the first, ``first_mask``, ``name``
+                and ``frame_names``.
         """
         for sample in data_samples:
             found = sample['pred_masks']
             if self.out_dir is not None:
                 self._write(sample['name'], sample['frame_names'], found)
+            if len(sample['true_masks']) < len(found):
+                # one result for each video, also where nothing is known
+                self.results.append((sample['name'], {}))
+                continue
             objects = [i for i in np.unique(sample['first_mask']) if i]
             scores = {int(i): ([], []) for i in objects}
             for t in range(1, len(found) - 1):
                 truth = sample['true_masks'][t]
+                counted = truth != VOID
                 for i in scores:
-                    pair = (found[t] == i, truth == i)
+                    pair = ((found[t] == i) & counted, truth == i)
                     scores[i][0].append(region_similarity(*pair))
                     scores[i][1].append(contour_accuracy(*pair))
             self.results.append((sample['name'], scores))
@@ -66,8 +76,12 @@ class DAVISMetric(BaseMetric):
                 J and F of every frame.
 
         Returns:
-            dict[str, float]: In per cent, the whole and each video.
+            dict[str, float]: In per cent, the whole and each video; nothing
+            where no truth is known.
         """
+        results = [(name, scores) for name, scores in results if scores]
+        if not results:
+            return {}
         metrics, means = OrderedDict(), {}
         objects = [pair for _, scores in results for pair in scores.values()]
         for i, name in enumerate('JF'):

@@ -52,7 +52,7 @@ class GOT10kMetric(BaseMetric):
             known = min(len(found), len(truth))
             overlap = box_overlap(found[:known].clip(0, limit),
                                   truth[:known].clip(0, limit))
-            seen = sample['visible'][:known].copy()
+            seen = np.array(sample['visible'][:known])
             seen[:1] = False
             self.results.append(overlap[seen])
 

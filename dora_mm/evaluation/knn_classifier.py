@@ -1,11 +1,37 @@
 # Letters: M images in the memory, B queries, D channels, C classes.
-from typing import Dict, Sequence
+from typing import Dict, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from dora_mm.utils.check_finite import check_finite
 from .nearest_rows import nearest_rows
+
+_REMEDY = 'check the weights of the backbone and the images'
+
+
+def common_classes(memory: Dataset, queries: Dataset) -> Tuple:
+    """The classes of two data sets whose labels mean the same.
+
+    Args:
+        memory, queries (Dataset): With ``metainfo['classes']``.
+
+    Returns:
+        tuple: Their classes, in the order of their numbers.
+
+    Raises:
+        ValueError: If the two do not number the same classes.
+    """
+    found = [tuple(data.metainfo['classes']) for data in (memory, queries)]
+    if found[0] != found[1]:
+        alone = sorted(set(found[0]) ^ set(found[1]))
+        raise ValueError(
+            'memory and queries must have the same classes, but got '
+            f'{len(found[0])} and {len(found[1])}, of which {alone[:3]} are '
+            'in one alone: put both into one root, as two splits')
+    return found[0]
 
 
 class KNNClassifier:
@@ -24,8 +50,8 @@ class KNNClassifier:
         temperature (float): Divisor of the similarity. Defaults to 0.07.
 
     Raises:
-        ValueError: If sizes do not fit, a label is out of range, or k is
-            larger than the memory.
+        ValueError: If sizes do not fit, a label is out of range, a feature
+            is not finite, or k is larger than the memory.
     """
 
     def __init__(self,
@@ -39,14 +65,17 @@ class KNNClassifier:
                 'features must be (M, D) and labels (M,), but got '
                 f'{tuple(features.shape)} and {tuple(labels.shape)}')
         if not ks or min(ks) < 1 or max(ks) > len(features):
-            raise ValueError(f'ks={tuple(ks)} must lie in [1, M], and the '
-                             f'memory holds M={len(features)} images')
+            raise ValueError(f'ks must lie in [1, M], but got ks={tuple(ks)} '
+                             f'for M={len(features)} images in the memory: '
+                             'take fewer neighbours')
         if labels.min() < 0 or labels.max() >= num_classes:
             raise ValueError(f'labels must lie in [0, {num_classes}), but '
                              f'got {int(labels.min())} to '
-                             f'{int(labels.max())}')
-        if temperature <= 0:
-            raise ValueError(f'temperature must be > 0, got {temperature}')
+                             f'{int(labels.max())}: check num_classes')
+        if not 0 < temperature < float('inf'):
+            raise ValueError('temperature must be > 0 and finite, but got '
+                             f'{temperature}: DINO takes 0.07')
+        check_finite(features, 'features', _REMEDY)
         self.features = features
         self.labels = labels
         self.num_classes = num_classes
@@ -61,11 +90,17 @@ class KNNClassifier:
             queries (Tensor): (B, D), of any norm.
 
         Returns:
-            dict[int, Tensor]: k to (B, C), float32.
+            dict[int, Tensor]: k to (B, C), float32; the nearest image's vote
+            is 1, which changes no share and lets no vote overflow.
+
+        Raises:
+            ValueError: If a query is not finite.
         """
+        check_finite(queries, 'queries', _REMEDY)
         queries = F.normalize(queries.to(self.features.dtype), dim=1)
         similarity, index = nearest_rows(self.features, queries, max(self.ks))
-        weights = (similarity.float() / self.temperature).exp()
+        similarity = similarity.float()
+        weights = ((similarity - similarity[:, :1]) / self.temperature).exp()
         labels = self.labels[index]  # (B, k)
         votes = weights.new_zeros(len(queries), self.num_classes)
         found, done = {}, 0

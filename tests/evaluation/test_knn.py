@@ -4,17 +4,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from clean_python import ROOT
+from mmpretrain.structures import DataSample
+from PIL import Image
+from tiny import build_model
 
 import dora_mm
 from dora_mm import config_path
 from dora_mm.evaluation import KNNMetric, nearest_rows
-from dora_mm.evaluation.knn_classifier import KNNClassifier
+from dora_mm.evaluation.knn_classifier import KNNClassifier, common_classes
+from dora_mm.models import FrozenEncoder
 
 KS = (1, 5, 20)
 
@@ -44,6 +49,39 @@ def test_votes_equal_scikit_learn(monkeypatch, rows):
         np.testing.assert_allclose(shares, expected, atol=1e-5)
 
 
+def test_low_temperatures():
+    """exp(1 / 0.005) is more than float32 holds; in float64 it is not."""
+    memory, queries = features(300, 3), features(50, 4)
+    labels = torch.arange(300) % 6
+    for temperature in (0.005, 0.002):
+        found = KNNClassifier(memory, labels, 6, (9, ),
+                              temperature).votes(queries)[9].double()
+        similarity, index = (queries.double() @ memory.double().T).topk(9)
+        weights = torch.exp(similarity / temperature)
+        expected = torch.zeros(
+            50, 6, dtype=torch.float64).scatter_add_(1, labels[index], weights)
+        torch.testing.assert_close(
+            found / found.sum(1, keepdim=True),
+            expected / expected.sum(1, keepdim=True),
+            rtol=0,
+            atol=1e-4)
+    # in the limit the nearest one alone
+    found = KNNClassifier(memory, labels, 6, (9, ), 1e-30).votes(queries)[9]
+    assert torch.equal(found.argmax(1), labels[index[:, 0]])
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_what_is_not_finite_is_refused(value):
+    memory, queries = features(30, 0), features(5, 1)
+    classifier = KNNClassifier(memory.clone(),
+                               torch.zeros(30).long(), 1, (5, ))
+    memory[7, 3] = queries[2, 1] = value
+    with pytest.raises(ValueError, match=rf'but got {value} at \[7, 3\]: che'):
+        KNNClassifier(memory, torch.zeros(30).long(), 1, (5, ))
+    with pytest.raises(ValueError, match=rf'queries.*{value} at \[2, 1\]'):
+        classifier.votes(queries)
+
+
 @pytest.mark.parametrize(('changes', 'message'), [
     (dict(ks=(5, 201)), r'ks=\(5, 201\).*M=200'),
     (dict(num_classes=3), r'\[0, 3\), but got 0 to 5'),
@@ -58,6 +96,38 @@ def test_bad_settings(changes, message):
         ks=(5, ))
     with pytest.raises(ValueError, match=message):
         KNNClassifier(**{**settings, **changes})
+
+
+def test_classes_that_one_split_lacks(evaluate, tmp_path):
+    """Train has a, b, c, test b and c; colours tell them apart."""
+    for split, names in (('train', 'abc'), ('test', 'bc')):
+        for i, name in enumerate('abc'):
+            for number in range(4) if name in names else ():
+                pixels = np.zeros((32, 32, 3), np.uint8)
+                pixels[..., i] = 200 + 9 * number
+                path = tmp_path / 'set' / split / name / f'{number}.png'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    found = evaluate('knn_cifar10-mini.py', 'colour', tmp_path / 'set',
+                     'test_cfg.ks=[1,3]', *OPTIONS[1:])
+    assert found['knn/k1_top1'] == found['knn/k3_top1'] == 100
+    sets = [SimpleNamespace(metainfo=dict(classes=c)) for c in ('ab', 'bc')]
+    with pytest.raises(ValueError, match=r"\['a', 'c'\] are in one alone"):
+        common_classes(*sets)
+
+
+def test_weights_of_nan_are_refused():
+    model = build_model()
+    with torch.no_grad():
+        model.teacher['backbone'].layers[1].ffn.layers[1].bias[3] = torch.nan
+    encoder = FrozenEncoder(
+        model.teacher['backbone'],
+        dict(type='mmengine.ImgDataPreprocessor', mean=None, std=None))
+    batch = dict(
+        inputs=torch.zeros(2, 3, 32, 32),
+        data_samples=[DataSample(metainfo=dict(img_path=n)) for n in 'xy'])
+    with pytest.raises(ValueError, match='NaN or infinity for image x: check'):
+        encoder.encode(batch)
 
 
 def test_metric_counts_ranks():

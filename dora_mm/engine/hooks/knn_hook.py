@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from dora_mm.evaluation.extract_features import extract_features
-from dora_mm.evaluation.knn_classifier import KNNClassifier
+from dora_mm.evaluation.knn_classifier import KNNClassifier, common_classes
 from dora_mm.models.evaluators import FrozenEncoder
 from dora_mm.registry import HOOKS
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
@@ -76,6 +76,9 @@ class KNNHook(Hook):
                 seed=runner.seed)
             for name, dataset in self.datasets.items()
         }
+        self.num_classes = len(
+            common_classes(*(loader.dataset
+                             for loader in self.loaders.values())))
 
     def after_train_iter(self,
                          runner: Runner,
@@ -100,8 +103,7 @@ class KNNHook(Hook):
             for name, loader in self.loaders.items():
                 found[name] = extract_features(encoder.encode, loader, name)
         features, labels = found['memory']
-        classes = len(self.loaders['memory'].dataset.metainfo['classes'])
-        votes = KNNClassifier(features, labels, classes, self.ks,
+        votes = KNNClassifier(features, labels, self.num_classes, self.ks,
                               self.temperature).votes(found['queries'][0])
         return {
             f'knn/k{k}_top1':

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from dora_mm.evaluation.extract_features import collect
 from dora_mm.evaluation.iou_metric import IGNORED
+from dora_mm.evaluation.knn_classifier import common_classes
 from dora_mm.evaluation.nearest_rows import nearest_rows
 from dora_mm.evaluation.progress import progress
 from dora_mm.registry import LOOPS
@@ -59,7 +60,8 @@ class DenseKNNLoop(ProgressTestLoop):
         """Fill the memory and segment."""
         model = unwrap_model(self.runner.model)
         dataset = self.memory_loader.dataset
-        self.num_classes = len(dataset.metainfo['classes'])
+        self.num_classes = len(
+            common_classes(dataset, self.dataloader.dataset))
         self.patch = model.backbone.patch_size
         self.kept = max(self.memory_size // len(dataset), 1)
 

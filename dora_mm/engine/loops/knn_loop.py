@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from dora_mm.evaluation.extract_features import extract_features
-from dora_mm.evaluation.knn_classifier import KNNClassifier
+from dora_mm.evaluation.knn_classifier import KNNClassifier, common_classes
 from dora_mm.evaluation.progress import progress
 from dora_mm.registry import LOOPS
 from ..unwrap_model import unwrap_model
@@ -48,10 +48,10 @@ class KNNLoop(ProgressTestLoop):
         """Extract the memory and search it."""
         model = unwrap_model(self.runner.model)
         memory = self.memory_loader
+        classes = common_classes(memory.dataset, self.dataloader.dataset)
         features, labels = extract_features(model.encode, memory, 'memory')
-        classifier = KNNClassifier(features, labels,
-                                   len(memory.dataset.metainfo['classes']),
-                                   self.ks, self.temperature)
+        classifier = KNNClassifier(features, labels, len(classes), self.ks,
+                                   self.temperature)
         for batch in progress(self.dataloader, 'queries'):
             self._classify(model, classifier, batch)
 

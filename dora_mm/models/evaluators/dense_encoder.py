@@ -1,5 +1,4 @@
 # Letters: B images, N patches, D channels.
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -36,7 +35,6 @@ class DenseEncoder(FrozenEncoder):
                              "'tensor'")
         return self.backbone(inputs)[-1][:, 1:]
 
-    @torch.no_grad()
     def encode(self, batch: dict) -> Tensor:
         """A batch of a data loader to patch features.
 
@@ -45,6 +43,8 @@ class DenseEncoder(FrozenEncoder):
 
         Returns:
             Tensor: (B, N, D), float32, L2-normalised.
+
+        Raises:
+            ValueError: If a feature is not finite.
         """
-        inputs = self.data_preprocessor(batch)['inputs']
-        return F.normalize(self(inputs).float(), dim=-1)
+        return F.normalize(super().encode(batch), dim=-1)

@@ -58,6 +58,17 @@ class FrozenEncoder(BaseModel):
 
         Returns:
             Tensor: (B, D), float32.
+
+        Raises:
+            ValueError: If a feature is not finite.
         """
         inputs = self.data_preprocessor(batch)['inputs']
-        return self(inputs).float()
+        features = self(inputs).float()
+        finite = features.isfinite().flatten(1).all(1)
+        if not finite.all():
+            sample = batch['data_samples'][int(finite.int().argmin())]
+            raise ValueError(
+                'features must be finite, but got NaN or infinity for image '
+                f'{sample.get("img_path", sample.get("sample_idx"))}: check '
+                'the weights of the backbone')
+        return features

@@ -8,6 +8,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from dora_mm.registry import MODELS
+from dora_mm.utils.check_finite import check_finite
 from .propagate_labels import (decode_labels, nearest, propagate_labels,
                                window_bias)
 
@@ -34,6 +35,9 @@ class LabelPropagation(BaseModel):
         temperature (float): Of the similarities. Defaults to 0.1.
         batch_frames (int): Frames that go through the backbone at a time.
             Defaults to 1.
+
+    Raises:
+        ValueError: If a number is out of range, or a feature is not finite.
     """
 
     def __init__(self,
@@ -121,8 +125,11 @@ class LabelPropagation(BaseModel):
 
     def _features(self, frames):
         """Normalised patch tokens (N, D) of one frame after the other."""
-        for batch in frames.split(self.batch_frames):
+        for number, batch in enumerate(frames.split(self.batch_frames)):
             images = (batch.to(self.mean.device).float() -
                       self.mean) / self.std
             tokens = self.backbone(images)[-1][:, 1:]
+            check_finite(
+                tokens, f'the features of frame {number * self.batch_frames} '
+                'and those after it', 'check the weights of the backbone')
             yield from F.normalize(tokens.float(), dim=-1)

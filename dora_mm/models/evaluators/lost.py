@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dora_mm.utils.check_finite import check_finite
+
 
 def lost_box(keys: Tensor,
              grid: Tuple[int, int],
@@ -30,7 +32,11 @@ def lost_box(keys: Tensor,
     Returns:
         tuple[int, int, int, int]: Left, top, right, bottom in patches, the
         last two exclusive.
+
+    Raises:
+        ValueError: If a key is not finite.
     """
+    check_finite(keys, 'keys', 'check the weights of the backbone')
     products = keys @ keys.T
     links = products > 0
     links.fill_diagonal_(False)

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dora_mm.utils.check_finite import check_finite
+
 # Similarities that are in work at a time: 4 MB stay in a CPU's cache.
 _MAX_SIMILARITIES = dict(cpu=1 << 20, default=1 << 26)
 
@@ -68,7 +70,17 @@ def propagate_labels(target: Tensor,
 
     Returns:
         Tensor: (N, C).
+
+    Raises:
+        ValueError: If the temperature is not positive, or a feature or label
+            is not finite.
     """
+    if not 0 < temperature < float('inf'):
+        raise ValueError('temperature must be > 0 and finite, but got '
+                         f'{temperature}: DINO takes 0.1')
+    for name, values in (('target', target), ('sources', sources), ('labels',
+                                                                    labels)):
+        check_finite(values, name, 'check the weights of the backbone')
     num = len(target)
     sources, labels = sources.flatten(0, 1), labels.flatten(0, 1)
     limit = _MAX_SIMILARITIES.get(target.device.type,
@@ -89,8 +101,8 @@ def _top_labels(similarity, labels, topk, temperature):
     """(rows, S N) and (S N, C) to (rows, C)."""
     count = min(topk + 1, similarity.shape[1])
     best, index = similarity.topk(count)
-    weights = (best[:, :topk] / temperature).exp()
-    weights = weights / weights.sum(1, keepdim=True)
+    # softmax takes the maximum off first, so no temperature is too low
+    weights = (best[:, :topk] / temperature).softmax(1)
     out = torch.einsum('rk,rkc->rc', weights, labels[index[:, :topk]])
     # What equals the last of the topk counts as well; it is rare, as in two
     # equal frames.
@@ -101,8 +113,8 @@ def _top_labels(similarity, labels, topk, temperature):
     if len(tied):
         values = similarity[tied]
         kept = values >= best[tied, topk - 1, None]
-        weights = (values / temperature).exp() * kept
-        out[tied] = (weights / weights.sum(1, keepdim=True)) @ labels
+        values = values.masked_fill(~kept, -torch.inf)
+        out[tied] = (values / temperature).softmax(1) @ labels
     return out
 
 
