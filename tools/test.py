@@ -118,6 +118,9 @@ def merge_args(cfg, args):
         loader.setdefault('pin_memory', get_device() != 'cpu')
         set_dataloader_defaults(loader)
     cfg.merge_from_dict(args.cfg_options or {})
+    # masks or boxes of videos: all that a split without labels gives
+    if cfg.test_evaluator.get('out_dir', '') is None:
+        cfg.test_evaluator.out_dir = osp.join(cfg.work_dir, 'results')
     return cfg
 
 
@@ -137,7 +140,10 @@ def report(metrics, args, cfg):
             checkpoint=args.checkpoint,
             key=args.key,
             metrics=metrics))
-    width = max(len(name) for name in metrics)
+    if not metrics:
+        print('no numbers: the labels of this split are not known; what was '
+              f'found is in {cfg.test_evaluator.get("out_dir")}')
+    width = max((len(name) for name in metrics), default=0)
     for name, value in metrics.items():
         print(f'{name:<{width}}  {value:8.3f}')
     print(f'written to {path}')
@@ -161,7 +167,9 @@ def main(argv=None):
         MMLogger.get_current_instance().setLevel('WARNING')
         metrics = Runner.from_cfg(cfg).test()
     except ValueError as error:
-        raise SystemExit(f'error: {error}')
+        # of an error in a worker the last line, after its traceback
+        message = str(error).strip().rsplit('\nValueError: ')[-1]
+        raise SystemExit(f'error: {message}')
     if is_main_process():
         report(metrics, args, cfg)
     return metrics

@@ -19,5 +19,6 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(type='dora_mm.DAVISDataset', root='data/davis', year=2017))
-test_evaluator = dict(type='dora_mm.DAVISMetric')
+# None: tools/test.py writes the masks to WORK_DIR/results
+test_evaluator = dict(type='dora_mm.DAVISMetric', out_dir=None)
 test_cfg = dict(type='dora_mm.ProgressTestLoop')

@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple, Union
 
-import cv2
 import numpy as np
 import torch
 from mmengine.device import get_device
 from torch import Tensor
 
+from dora_mm.datasets.evaluation.read_image import IMAGE_EXTENSIONS, read_image
 from dora_mm.models import ModelLoader
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD, resize_frames
 from dora_mm.visualization.clip_tracks import read_clips
 
-_IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 _MEAN = torch.tensor(RGB_MEAN).reshape(3, 1, 1)
 _STD = torch.tensor(RGB_STD).reshape(3, 1, 1)
 
@@ -131,12 +130,8 @@ class DoRAInferencer:
             raise ValueError(
                 f'inputs must be an image, a video or an array, but {inputs} '
                 'is not a file: check the path')
-        if Path(inputs).suffix.lower() in _IMAGES:
-            image = cv2.imread(str(inputs))
-            if image is None:
-                raise ValueError(f'inputs must be a whole image, but {inputs} '
-                                 'cannot be decoded: check the file')
-            return image[None, ..., ::-1]
+        if Path(inputs).suffix.lower() in IMAGE_EXTENSIONS:
+            return read_image(inputs, upright=True)[None]
         clip, = read_clips(
             inputs, 1, start, num_frames, interval, square=False)
         return clip.frames

@@ -1,5 +1,6 @@
 """Retrieval of patches against loops, and through the command."""
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -106,6 +107,27 @@ def test_command(evaluate, voc, memory_size):
         'test_dataloader.dataset.size=64', f'{loader}.dataset.size=64',
         'test_dataloader.num_workers=0', f'{loader}.num_workers=0')
     assert metrics['dense/mIoU'] > 90
+
+
+def test_masks_of_all_forms(voc, tmp_path):
+    """Classes in VOC's colours, with or without transparency."""
+    shutil.copytree(voc, tmp_path / 'voc')
+    path = tmp_path / 'voc/SegmentationClass/b.png'
+    colours = np.zeros((256, 4), np.uint8)
+    colours[[1, 2, 255], :3] = (128, 0, 0), (0, 128, 0), (224, 224, 192)
+    colours[[1, 2], 3] = 255, 7
+    expected = SemanticMaskDataset(str(voc), 'train', size=32)[1]
+    for channels in (3, 4):
+        ids = np.array(Image.open(voc / 'SegmentationClass/b.png'))
+        Image.fromarray(colours[ids][..., :channels].copy()).save(path)
+        item = SemanticMaskDataset(str(tmp_path / 'voc'), 'train', size=32)[1]
+        assert torch.equal(item['data_samples'].mask,
+                           expected['data_samples'].mask)
+    Image.fromarray(ids.T.copy()).save(path)
+    with pytest.raises(ValueError, match=r'\(64, 96\) rows.*got \(96, 64\)'):
+        SemanticMaskDataset(str(tmp_path / 'voc'), 'train')[1]
+    with pytest.raises(ValueError, match=r"of \['train', 'val'\], but got"):
+        SemanticMaskDataset(str(voc), 'trainval')
 
 
 def test_masks_are_checked(voc, tmp_path):

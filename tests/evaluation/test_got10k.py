@@ -1,4 +1,5 @@
 """AO and SR against loops, and boxes through the command."""
+import shutil
 
 import numpy as np
 import pytest
@@ -99,6 +100,54 @@ def test_dataset(got10k, tmp_path):
     assert sample.visible.tolist() == [True] * 3 + [False] + [True] * 2
     with pytest.raises(ValueError, match='no val/VIDEO/groundtruth.txt'):
         GOT10kDataset(str(tmp_path))
+
+
+def test_files_that_do_not_belong_together(got10k, tmp_path):
+    folder = tmp_path / 'val/square'
+    shutil.copytree(got10k / 'val/square', folder)
+    truth = folder / 'groundtruth.txt'
+    lines = truth.read_text().splitlines()
+    # as written on Windows; absence says the opposite of cover
+    truth.write_bytes(b'\xef\xbb\xbf' + '\r\n'.join(lines + ['']).encode())
+    (folder / 'cover.label').unlink()
+    (folder / 'absence.label').write_text('0\n0\n1\n0\n0\n0\n')
+    (folder / '._00000001.jpg').touch()
+    item = GOT10kDataset(str(tmp_path), short_side=64)[0]['data_samples']
+    assert item.visible.tolist() == [True] * 2 + [False] + [True] * 3
+    assert item.boxes[5].tolist() == [40, 20, 80, 60]
+    for text, message in (('\n'.join(lines[:4]), '6 frames.*but got 4'),
+                          ('\n'.join([*lines[:5], 'nan,nan,nan,nan']),
+                           'row 6 has nan'), ('1,2,3', 'shape')):
+        truth.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            GOT10kDataset(str(tmp_path))[0]
+    (tmp_path / 'val/list.txt').write_text('square\ncircle\n')
+    with pytest.raises(ValueError, match='circle must hold frames'):
+        GOT10kDataset(str(tmp_path))[1]
+    with pytest.raises(ValueError, match=r"of \['val'\], but got 'vall'"):
+        GOT10kDataset(str(tmp_path), 'vall')
+
+
+def test_the_test_split_gives_files(evaluate, got10k, tmp_path, capsys):
+    """It has the first box only, and no cover.label."""
+    folder = tmp_path / 'test/square'
+    shutil.copytree(got10k / 'val/square', folder)
+    first = (folder / 'groundtruth.txt').read_text().splitlines()[0]
+    (folder / 'groundtruth.txt').write_text(first)
+    (folder / 'cover.label').unlink()
+    assert evaluate('got10k.py', 'colour', tmp_path,
+                    'test_dataloader.num_workers=0',
+                    'test_dataloader.dataset.short_side=64',
+                    'test_dataloader.dataset.split=test') == {}
+    assert 'labels of this split are not known' in capsys.readouterr().out
+    boxes = np.loadtxt(
+        tmp_path / 'evaluation/results/square/square_001.txt', delimiter=',')
+    assert boxes.shape == (6, 4) and boxes[0].tolist() == [10, 20, 40, 40]
+
+
+def test_boxes_of_nan_are_refused():
+    with pytest.raises(ValueError, match=r'finite, but got nan at \[1, 2\]'):
+        box_overlap([[0, 0, 1, 1], [0, 0, np.nan, 1]], [0, 0, 1, 1])
 
 
 def test_command(evaluate, got10k):

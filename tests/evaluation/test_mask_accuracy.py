@@ -123,6 +123,16 @@ def test_numbers_of_vos_benchmark(tmp_path):
         tuple(GOLDEN[name] for name in ('J&F-Mean', 'J-Mean', 'F-Mean')))
 
 
+def test_void_pixels_do_not_count():
+    """As if both masks were background there."""
+    truth, found = blobs(2)
+    void = np.random.default_rng(0).random(truth.shape) < 0.3
+    void[0] = False
+    expected = score(dict(v=(truth * ~void, found * ~void)))
+    truth[void] = 255
+    assert score(dict(v=(truth, found))) == expected
+
+
 def test_recall_decay_and_files(tmp_path):
     truth, _ = blobs(0, frames=10, shift=0)
     found = truth.copy()

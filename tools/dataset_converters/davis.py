@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dora_mm.datasets.evaluation.read_mask import VOID, mask_palette, read_mask
+
 SPLITS = ('training', 'validation')
 BACKGROUND, OBJECT = 1, 2
 VAL_SHARE = 5  # one frame in so many
-VOID = 255  # in palette images
 
 
 def parse_args(args=None):
@@ -91,11 +92,15 @@ def read_objects(path):
     Returns:
         dict[int, ndarray]: id -> bool (H, W); only objects that are visible.
     """
+    ids = read_mask(path, mask_palette(path))
+    numbers = set(np.unique(ids).tolist())
     with Image.open(path) as image:
-        # The values of a palette image are the ids, void is 255 there.
-        ids = np.array(image if image.mode == 'P' else image.convert('L'))
-        void = VOID if image.mode == 'P' else None
-    return {int(i): ids == i for i in np.unique(ids) if i not in (0, void)}
+        # in black and white 255 is the object
+        white = image.mode != 'P' and numbers <= {0, VOID}
+    return {
+        i: ids == i
+        for i in sorted(numbers - ({0} if white else {0, VOID}))
+    }
 
 
 def run_lengths(mask):

@@ -1,42 +1,67 @@
+import logging
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
-from PIL import Image
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from .read_image import image_files, is_hidden, read_image
+from .read_mask import VOID, mask_palette, read_mask
+from .read_names import read_split
 
 
 class MaskFiles(Sequence):
     """The masks of a video, read one at a time.
 
+    Any form that :func:`read_mask` knows; the colours of the first mask are
+    the palette of all. 255 is void, except in a video in black and white,
+    where it is the object.
+
     Args:
-        paths (list[str]): A PNG for each frame.
+        paths (list[Path]): A PNG for each frame.
+        size (tuple[int, int]): Rows and columns of the frames.
         binary (bool): Whether all objects are one.
+
+    Raises:
+        ValueError: If the first mask has no object, or objects are to be told
+            apart and it has them all in white.
     """
 
-    def __init__(self, paths: List[str], binary: bool) -> None:
-        self.paths = paths
-        self.binary = binary
+    def __init__(self, paths: List[Path], size: Tuple[int, int],
+                 binary: bool) -> None:
+        self.paths, self.size, self.binary = paths, size, binary
+        self.palette = mask_palette(paths[0])
+        numbers = set(np.unique(read_mask(paths[0], self.palette)).tolist())
+        self.white = VOID in numbers and numbers <= {0, VOID}
+        if not numbers - {0, VOID} and not self.white:
+            raise ValueError(f'{paths[0]} must have an object to follow, but '
+                             'is empty: check the masks of the video')
+        if self.white and not binary:
+            raise ValueError(f'{paths[0]} must have a number for each object, '
+                             'but is black and white: masks of one object '
+                             'need year=2016')
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """Mask of a frame, uint8 (H, W), object numbers from 1."""
-        with Image.open(self.paths[number]) as image:
-            mask = np.array(image)
-        if self.binary:
-            return (mask > 0).astype(np.uint8)
-        if mask.ndim != 2 or mask.max() == 255:
+        """Mask of a frame, uint8 (H, W): objects from 1, 255 for void."""
+        mask = read_mask(self.paths[number], self.palette)
+        if mask.shape != self.size:
             raise ValueError(
-                f'{self.paths[number]} has no object numbers but '
-                f'{mask.ndim} axes and values up to {mask.max()}: masks of '
-                'one object in black and white need year=2016')
+                f'{self.paths[number]} must have the {self.size} rows and '
+                f'columns of its frames as stored, but got {mask.shape}: '
+                'check the orientation that the frames note, or get '
+                'the masks of this resolution')
+        if self.binary:
+            void = (mask == VOID) & (not self.white)
+            mask = np.where(void, VOID, mask > 0).astype(np.uint8)
         return mask
 
 
@@ -45,43 +70,49 @@ class DAVISDataset(Dataset):
     """Videos of DAVIS with the masks of their objects; an item is a video.
 
     ``ROOT/JPEGImages/480p/VIDEO/*.jpg`` and
-    ``ROOT/Annotations/480p/VIDEO/*.png``. The videos are those of
-    ``ROOT/ImageSets/YEAR/SPLIT.txt``; without such a file all there are.
-
-    As in DINO's protocol a frame is resized by OpenCV, bilinear, to a short
-    side of 480 and a long side that is rounded down to a multiple of 64.
+    ``ROOT/Annotations/480p/VIDEO/*.png``, a mask for each frame or, as in a
+    test split, for the first alone. Frames are resized as in DINO's protocol,
+    see :func:`read_frames`. Hidden files and folders are skipped.
 
     Args:
         root (str): The folder.
         year (int): 2017 takes the objects apart, 2016 as one.
-        split (str): Defaults to 'val'.
+        split (str, optional): The videos are those of
+            ``ROOT/ImageSets/YEAR/SPLIT.txt``. Defaults to None: 'val', and
+            where there is no such list all videos.
         short_side (int): Pixels. Defaults to 480.
 
     Raises:
-        ValueError: If there is nothing there or a video is incomplete.
+        ValueError: If there is nothing there or no such split, or, for an
+            item, if a video is incomplete.
     """
 
     def __init__(self,
                  root: str,
                  year: int = 2017,
-                 split: str = 'val',
+                 split: Optional[str] = None,
                  short_side: int = 480) -> None:
         if year not in (2016, 2017):
-            raise ValueError(f'year must be 2016 or 2017, but got {year}')
+            raise ValueError(f'year must be 2016 or 2017, but got {year}: the '
+                             'two ways to take the objects')
         self.root, self.year = Path(root), year
         self.short_side = short_side
         self.metainfo = dict(dataset_type=f'DAVIS-{year}')
-        names = self.root / 'ImageSets' / str(year) / f'{split}.txt'
-        if names.is_file():
-            self.videos = names.read_text().split()
-        else:
-            self.videos = sorted(
-                path.name
-                for path in (self.root / 'Annotations/480p').glob('*'))
+        lists = self.root / 'ImageSets' / str(year)
+        if split is not None or (lists / 'val.txt').is_file():
+            self.videos = read_split(lists, split or 'val')
+            return
+        self.videos = sorted(
+            path.name for path in (self.root / 'Annotations/480p').glob('*')
+            if path.is_dir() and not is_hidden(path.name))
         if not self.videos:
             raise ValueError(f'no videos in {self.root}/Annotations/480p: '
                              'check root, the folder that holds JPEGImages '
                              'and Annotations')
+        print_log(
+            f'{lists} has no val.txt: all {len(self.videos)} videos are taken',
+            logger='current',
+            level=logging.WARNING)
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -95,36 +126,31 @@ class DAVISDataset(Dataset):
         Returns:
             dict: ``inputs``, uint8 (T, 3, h, w), RGB, resized;
             ``data_samples`` with ``name``, ``frame_names``, ``first_mask``,
-            uint8 (H, W), and ``true_masks``, see :class:`MaskFiles`.
+            uint8 (H, W), objects from 1, and ``true_masks``, see
+            :class:`MaskFiles`, of T frames or of the first.
         """
         name = self.videos[index]
-        frames = sorted((self.root / 'JPEGImages/480p' / name).glob('*.jpg'))
-        masks = [
-            self.root / 'Annotations/480p' / name / f'{path.stem}.png'
-            for path in frames
-        ]
-        if len(frames) < 3 or not all(path.is_file() for path in masks):
+        frames = image_files(self.root / 'JPEGImages/480p' / name)
+        masks = image_files(self.root / 'Annotations/480p' / name)
+        stems = [[path.stem for path in paths] for paths in (frames, masks)]
+        if len(frames) < 3 or stems[1] not in (stems[0], stems[0][:1]):
+            alone = sorted(set(stems[0]) ^ set(stems[1]))
             raise ValueError(
                 f'{self.root}: video {name} has {len(frames)} frames and '
-                f'{sum(path.is_file() for path in masks)} masks of them; at '
-                'least three frames, each with a mask, are needed')
-        masks = MaskFiles([str(path) for path in masks], self.year == 2016)
+                f'{len(masks)} masks, and {len(alone)} names that are only '
+                f'one of them {alone[:3]}; at least three frames, each or the '
+                'first alone with a mask, are needed')
+        inputs, size = read_frames(frames, self.short_side)
+        masks = MaskFiles(masks, size, self.year == 2016)
+        first = masks[0]
+        first[first == VOID] = 0
         sample = BaseDataElement(
             metainfo=dict(
                 name=name,
-                frame_names=[path.stem for path in frames],
-                first_mask=masks[0],
+                frame_names=stems[0],
+                first_mask=first,
                 true_masks=masks))
-        inputs = torch.stack([self._read(path) for path in frames])
         return dict(inputs=inputs, data_samples=sample)
-
-    def _read(self, path):
-        image = cv2.imread(str(path))
-        if image is None:
-            raise ValueError(f'{path} cannot be decoded')
-        size = protocol_size(image.shape[:2], self.short_side)
-        image = cv2.resize(image, size[::-1])[..., ::-1]
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
 def protocol_size(size: Tuple[int, int],
@@ -142,3 +168,34 @@ def protocol_size(size: Tuple[int, int],
     if height > width:
         return int(short_side * height / width // 64 * 64), short_side
     return short_side, int(short_side * width / height // 64 * 64)
+
+
+def read_frames(paths: Sequence[Path],
+                short_side: int = 480) -> Tuple[Tensor, Tuple[int, int]]:
+    """The frames of a video, resized as in DINO's protocol.
+
+    By OpenCV, bilinear, to a short side of 480 and a long side that is
+    rounded down to a multiple of 64.
+
+    Args:
+        paths (Sequence[Path]): One image or more, all of one size.
+        short_side (int): Pixels. Defaults to 480.
+
+    Returns:
+        tuple[Tensor, tuple[int, int]]: uint8 (T, 3, h, w), RGB, and the
+        height and width of the files.
+
+    Raises:
+        ValueError: If a frame cannot be decoded or has another size.
+    """
+    frames, size = [], None
+    for path in paths:
+        image = read_image(path)
+        size = size or image.shape[:2]
+        if image.shape[:2] != size:
+            raise ValueError(
+                f'{path} must have the {size} rows and columns of the first '
+                f'frame, but got {image.shape[:2]}: check the video')
+        image = cv2.resize(image, protocol_size(size, short_side)[::-1])
+        frames.append(torch.from_numpy(image).permute(2, 0, 1))
+    return torch.stack(frames), size

@@ -1,15 +1,21 @@
 import json
+import logging
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
-from PIL import Image
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from .read_image import read_image
+from .read_names import read_names, read_split
+
+# path, boxes (G, 4), and rows and columns that the labels state, if they do
+Item = Tuple[Path, np.ndarray, Optional[Tuple[int, int]]]
 
 
 @DATASETS.register_module()
@@ -30,7 +36,8 @@ class ObjectBoxDataset(Dataset):
             images to take, such as the list of COCO20k.
 
     Raises:
-        ValueError: If there are no images.
+        ValueError: If there are no images, a file is missing or of another
+            form, or, for an item, if labels and image do not agree in size.
     """
 
     def __init__(self,
@@ -40,39 +47,33 @@ class ObjectBoxDataset(Dataset):
                  id_file: Optional[str] = None) -> None:
         self.root = Path(root)
         self.metainfo = dict(dataset_type='ObjectBoxDataset')
-        needed = self.root / (ann_file or f'ImageSets/Main/{split}.txt')
-        if not needed.is_file():
-            raise ValueError(f'{needed} is not a file: check root, '
-                             f'split={split!r} and ann_file')
         if ann_file is None:
-            items = [(self.root / 'JPEGImages' / f'{name}.jpg',
-                      _voc_boxes(self.root / 'Annotations' / f'{name}.xml'))
-                     for name in needed.read_text().split()]
+            items = [
+                (self.root / 'JPEGImages' / f'{name}.jpg',
+                 *_read_voc(self.root / 'Annotations' / f'{name}.xml'))
+                for name in read_split(self.root / 'ImageSets/Main', split)
+            ]
         else:
-            items = self._coco(needed, split, id_file)
-        self.items: List[Tuple[Path, np.ndarray]] = [
-            item for item in items if len(item[1])
-        ]
+            ids = None
+            if id_file is not None:
+                # a list of numbers, or of file names that end in them
+                ids = {
+                    int(Path(name).stem.split('_')[-1])
+                    for name in read_names(self.root / id_file)
+                }
+            items = list(
+                _read_coco(self.root / ann_file, self.root / split, ids))
+        self.items: List[Item] = [item for item in items if len(item[1])]
         if not self.items:
-            raise ValueError(f'no images with boxes in {self.root}')
-
-    def _coco(self, path, split, id_file):
-        data = json.loads(path.read_text())
-        wanted = None
-        if id_file is not None:
-            numbers = (self.root / id_file).read_text().split()
-            # a list of numbers, or of file names that end in them
-            wanted = {int(Path(n).stem.split('_')[-1]) for n in numbers}
-        boxes = {}
-        for item in data['annotations']:
-            if not item.get('iscrowd', 0):
-                boxes.setdefault(item['image_id'], []).append(item['bbox'])
-        for image in data['images']:
-            number = image['id']
-            if number in boxes and (wanted is None or number in wanted):
-                found = np.array(boxes[number], float)
-                found[:, 2:] += found[:, :2]
-                yield self.root / split / image['file_name'], found
+            raise ValueError(f'{self.root} must have images with boxes, but '
+                             f'of {len(items)} images none has one: check '
+                             'root, split and ann_file')
+        if len(self.items) < len(items):
+            print_log(
+                f'{self.root}: {len(items) - len(self.items)} of '
+                f'{len(items)} images have no box and are left out',
+                logger='current',
+                level=logging.WARNING)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -84,24 +85,79 @@ class ObjectBoxDataset(Dataset):
             index (int): Its number.
 
         Returns:
-            dict: ``inputs``, uint8 (3, h, w), RGB; ``data_samples`` with
-            ``boxes``, float (G, 4), left, top, right, bottom.
+            dict: ``inputs``, uint8 (3, h, w), RGB, as stored;
+            ``data_samples`` with ``boxes``, float (G, 4), left, top, right,
+            bottom, and ``img_path``.
         """
-        path, boxes = self.items[index]
-        with Image.open(path) as image:
-            pixels = np.array(image.convert('RGB'))
+        path, boxes, size = self.items[index]
+        pixels = read_image(path)
+        if size not in (None, pixels.shape[:2]):
+            raise ValueError(
+                f'{path} must have the {size} rows and columns that its '
+                f'labels state, but has {pixels.shape[:2]} as stored: check '
+                'the orientation that it notes, or get the image again')
         return dict(
             inputs=torch.from_numpy(pixels).permute(2, 0, 1).contiguous(),
-            data_samples=BaseDataElement(metainfo=dict(boxes=boxes)))
+            data_samples=BaseDataElement(
+                metainfo=dict(boxes=boxes, img_path=str(path))))
 
 
-def _voc_boxes(path):
-    """Boxes (G, 4); VOC counts pixels from 1."""
-    boxes = []
-    for item in ElementTree.parse(path).getroot().iter('object'):
-        box = item.find('bndbox')
-        left, top, right, bottom = (
-            float(box.findtext(name))
-            for name in ('xmin', 'ymin', 'xmax', 'ymax'))
-        boxes.append((left - 1, top - 1, right, bottom))
-    return np.array(boxes, float).reshape(-1, 4)
+def _read_voc(path: Path) -> Tuple[np.ndarray, Optional[Tuple[int, int]]]:
+    """Boxes (G, 4), from VOC's that count pixels from 1, and size."""
+    try:
+        root = ElementTree.parse(path).getroot()
+        boxes = [[
+            float(item.find('bndbox').findtext(name))
+            for name in ('xmin', 'ymin', 'xmax', 'ymax')
+        ] for item in root.iter('object')]
+    except (OSError, SyntaxError, AttributeError, TypeError,
+            ValueError) as error:
+        raise ValueError(f"{path} must be labels in Pascal VOC's form, but: "
+                         f'{error}') from error
+    boxes = np.array(boxes, float).reshape(-1, 4)
+    boxes[:, :2] -= 1
+    size = None
+    if root.find('size') is not None:
+        size = _size(*(root.find('size').findtext(name)
+                       for name in ('height', 'width')))  # yapf: disable
+    return _checked(boxes, path), size
+
+
+def _read_coco(path: Path, folder: Path, ids: Optional[set]) -> Iterator[Item]:
+    """The images of ``ids``, or all."""
+    try:
+        data = json.loads(path.read_text(encoding='utf-8-sig'))
+        images, annotations = data['images'], data['annotations']
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must be a JSON file in COCO's form, with "
+                         f'images and annotations, but: {error!r}') from error
+    boxes: Dict[int, List] = {}
+    for item in annotations:
+        if not item.get('iscrowd', 0):
+            boxes.setdefault(item['image_id'], []).append(item['bbox'])
+    unknown = (ids or set()) - {image['id'] for image in images}
+    if unknown:
+        raise ValueError(f'id_file must list images of {path}, but '
+                         f'{len(unknown)} are not there, such as '
+                         f'{min(unknown)}: check ann_file and id_file')
+    for image in images:
+        if ids is None or image['id'] in ids:
+            found = np.array(boxes.get(image['id'], []), float).reshape(-1, 4)
+            found[:, 2:] += found[:, :2]
+            yield (folder / image['file_name'],
+                   _checked(found, f'{path}, image {image["id"]}'),
+                   _size(image.get('height'), image.get('width')))
+
+
+def _size(height, width):
+    """As integers; None where one is not stated."""
+    return (int(height), int(width)) if height and width else None
+
+
+def _checked(boxes, where):
+    wrong = np.argwhere(~np.isfinite(boxes))
+    if len(wrong):
+        raise ValueError(f'{where} must have finite boxes, but box '
+                         f'{wrong[0][0] + 1} is {boxes[wrong[0][0]]}: get the '
+                         'labels again')
+    return boxes

@@ -8,6 +8,9 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from .read_image import read_image
+from .read_mask import VOID, read_mask
+from .read_names import read_split
 
 
 @DATASETS.register_module()
@@ -16,8 +19,9 @@ class SemanticMaskDataset(Dataset):
 
     Pascal VOC's layout by default: names in
     ``ROOT/ImageSets/Segmentation/SPLIT.txt``, ``ROOT/JPEGImages/NAME.jpg``
-    and ``ROOT/SegmentationClass/NAME.png``. Images are resized by PIL,
-    bilinear; masks by the nearest pixel.
+    and ``ROOT/SegmentationClass/NAME.png``, of any form that
+    :func:`read_mask` knows. Images are resized by PIL, bilinear; masks by the
+    nearest pixel.
 
     Args:
         root (str): The folder.
@@ -27,8 +31,8 @@ class SemanticMaskDataset(Dataset):
         images, masks, lists (str): Folders in ``root``.
 
     Raises:
-        ValueError: If the list is missing or empty, or a mask has labels that
-            are no class.
+        ValueError: If there is no such split or, for an item, if a mask has
+            another size than its image, or a label that is no class.
     """
 
     def __init__(self,
@@ -39,11 +43,8 @@ class SemanticMaskDataset(Dataset):
                  images: str = 'JPEGImages',
                  masks: str = 'SegmentationClass',
                  lists: str = 'ImageSets/Segmentation') -> None:
-        names = Path(root) / lists / f'{split}.txt'
-        if not names.is_file() or not names.read_text().split():
-            raise ValueError(f'{names} is missing or empty: check root and '
-                             f'split={split!r}')
-        self.root, self.names = Path(root), names.read_text().split()
+        self.root, self.names = Path(root), read_split(
+            Path(root) / lists, split)
         self.images, self.masks, self.size = images, masks, size
         self.num_classes = num_classes
         self.metainfo: Dict[str, List] = dict(classes=list(range(num_classes)))
@@ -62,19 +63,25 @@ class SemanticMaskDataset(Dataset):
             with ``mask``, uint8 (size, size), and ``sample_idx``.
         """
         name, size = self.names[index], (self.size, self.size)
-        with Image.open(self.root / self.images / f'{name}.jpg') as image:
-            image = image.convert('RGB').resize(size,
-                                                Image.Resampling.BILINEAR)
-            pixels = np.array(image)
+        image = read_image(self.root / self.images / f'{name}.jpg')
         path = self.root / self.masks / f'{name}.png'
-        with Image.open(path) as mask:
-            mask = np.array(mask.resize(size, Image.Resampling.NEAREST))
-        wrong = (mask >= self.num_classes) & (mask != 255)
-        if mask.ndim != 2 or wrong.any():
+        mask = read_mask(path)
+        if mask.shape != image.shape[:2]:
             raise ValueError(
-                f'{path}: a mask must hold class numbers below '
-                f'{self.num_classes}, or 255, but has {mask.ndim} axes and '
-                f'values up to {mask.max()}')
+                f'{path} must have the {image.shape[:2]} rows and columns of '
+                f'its image as stored, but got {mask.shape}: check the '
+                'orientation that the image notes')
+        wrong = np.argwhere((mask >= self.num_classes) & (mask != VOID))
+        if len(wrong):
+            place = tuple(wrong[0])
+            raise ValueError(
+                f'{path} must hold class numbers below {self.num_classes}, '
+                f'or {VOID}, but got {mask[place]} in row {place[0]}, column '
+                f'{place[1]}: check num_classes')
+        pixels = np.array(
+            Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+        mask = np.array(
+            Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
         sample = BaseDataElement(
             metainfo=dict(sample_idx=index, mask=torch.from_numpy(mask)))
         return dict(

@@ -1,19 +1,15 @@
-import io
-
-import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
 from dora_mm.registry import TRANSFORMS
+from ..evaluation.read_image import decode_image
 
 
 @TRANSFORMS.register_module()
 class DecodeImage(BaseTransform):
-    """Decode an image by PIL, as torchvision's data sets do.
+    """Decode an image, see :func:`decode_image`.
 
     Required: ``img_bytes``. Added: ``img``, uint8 (h, w, 3), RGB;
-    ``img_shape`` and ``ori_shape`` (h, w). Grey images get three channels, a
-    rotation noted in the file is not applied.
+    ``img_shape`` and ``ori_shape`` (h, w).
     """
 
     def transform(self, results: dict) -> dict:
@@ -27,15 +23,10 @@ class DecodeImage(BaseTransform):
             dict: Without ``img_bytes``.
 
         Raises:
-            ValueError: If the file cannot be decoded.
+            ValueError: If the file cannot be decoded, or ends too early.
         """
-        data = results.pop('img_bytes')
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                pixels = np.array(image.convert('RGB'))
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f'{results.get("img_path")} cannot be decoded: '
-                             f'{error}') from error
+        pixels = decode_image(
+            results.pop('img_bytes'), results.get('img_path'))
         results.update(
             img=pixels, img_shape=pixels.shape[:2], ori_shape=pixels.shape[:2])
         return results

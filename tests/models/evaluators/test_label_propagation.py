@@ -1,5 +1,6 @@
 """Label propagation against loops over patches, and through the command."""
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -76,6 +77,26 @@ def test_against_loops(monkeypatch, radius, topk, twins, limit):
     found = propagate_labels(target, sources, labels, bias, topk, 0.3)
     expected = slow_propagate(target, sources, labels, radius, topk, 0.3)
     torch.testing.assert_close(found.float(), expected)
+
+
+@pytest.mark.parametrize('twins', [False, True])
+def test_low_temperatures(twins):
+    """exp(1 / 0.005) is more than float32 holds; Python's floats hold it."""
+    target, sources, labels = case(3, twins=twins)
+    target[0] = sources[1, 4]
+    found = propagate_labels(target.float(), sources.float(), labels.float(),
+                             window_bias(GRID, 0), 5, 0.005)
+    expected = slow_propagate(target, sources, labels, 0, 5, 0.005)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_what_is_not_finite_is_refused():
+    target, sources, labels = case(0)
+    sources[1, 2, 3] = torch.nan
+    with pytest.raises(ValueError, match=r'sources.*nan at \[1, 2, 3\]'):
+        propagate_labels(target, sources, labels)
+    with pytest.raises(ValueError, match='temperature must be > 0'):
+        propagate_labels(target, sources[:1], labels[:1], temperature=0)
 
 
 @pytest.mark.parametrize('size', [(10, 14), (17, 23), (40, 3)])
@@ -218,3 +239,102 @@ def test_command(evaluate, davis, tmp_path):
     assert metrics['davis/J-Mean'] > 80
     mask = np.array(Image.open(tmp_path / 'masks/two/00003.png'))
     assert mask.shape == (64, 160) and set(np.unique(mask)) == {0, 1, 2}
+
+
+def copy_of(davis, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(davis, root)
+    return root
+
+
+def test_splits_that_do_not_exist_are_refused(davis, tmp_path):
+    root = copy_of(davis, tmp_path)
+    lists = root / 'ImageSets/2017'
+    lists.mkdir(parents=True)
+    # as written on Windows, with a byte order mark and blank lines
+    (lists / 'val.txt').write_bytes(b'\xef\xbb\xbftwo\r\n\r\none\r\n')
+    (lists / 'train.txt').write_text('one')
+    (lists / '._train.txt').touch()
+    assert DAVISDataset(str(root)).videos == ['two', 'one']
+    assert DAVISDataset(str(root), split='train').videos == ['one']
+    with pytest.raises(ValueError, match=r"\['train', 'val'\], but got.*vall"):
+        DAVISDataset(str(root), split='vall')
+    with pytest.raises(ValueError, match=r'one of \[\], but got.*vall'):
+        DAVISDataset(str(davis), split='vall')
+    (lists / 'val.txt').write_text('one\ntwo\none')
+    with pytest.raises(ValueError, match='but got one more often'):
+        DAVISDataset(str(root))
+
+
+def test_hidden_things_are_skipped(davis, tmp_path):
+    root = copy_of(davis, tmp_path)
+    for kind in ('JPEGImages', 'Annotations'):
+        (root / kind / '480p/.ipynb_checkpoints').mkdir()
+        (root / kind / '480p/.DS_Store').touch()
+        (root / kind / '480p/one/._00000.png').touch()
+    dataset = DAVISDataset(str(root), short_side=64)
+    assert dataset.videos == ['one', 'two']
+    assert len(dataset[0]['inputs']) == 5
+
+
+def test_frames_and_masks_are_as_stored(davis, tmp_path):
+    """A camera's note that a frame is to be turned, in one of them."""
+    root = copy_of(davis, tmp_path)
+    path = root / 'JPEGImages/480p/two/00001.jpg'
+    exif = Image.Exif()
+    exif[0x112] = 6
+    with Image.open(path) as image:
+        image.save(path, exif=exif, quality=95)
+    found, plain = (
+        DAVISDataset(str(r), short_side=64)[1]['inputs'].int()
+        for r in (root, davis))
+    assert found.shape == plain.shape and (found - plain).abs().max() < 30
+    # a mask of another size
+    mask = root / 'Annotations/480p/two/00002.png'
+    Image.open(mask).transpose(Image.Transpose.ROTATE_90).save(mask)
+    masks = DAVISDataset(str(root), short_side=64)[1]['data_samples']
+    with pytest.raises(ValueError, match=r'\(64, 160\).*got \(160, 64\)'):
+        masks.true_masks[2]
+
+
+def test_masks_in_rgb_and_void(davis, tmp_path):
+    root = copy_of(davis, tmp_path)
+    for path in (root / 'Annotations/480p/two').iterdir():
+        ids = np.array(Image.open(path))
+        ids[0] = 255
+        colours = np.zeros((256, 3), np.uint8)
+        colours[[1, 2, 255]] = (128, 0, 0), (0, 128, 0), (224, 224, 192)
+        Image.fromarray(colours[ids]).save(path)
+    for year in (2016, 2017):
+        found, plain = (
+            DAVISDataset(str(r), year, short_side=64)[1]['data_samples']
+            for r in (root, davis))
+        assert (found.first_mask[0] == 0).all()
+        assert np.array_equal(found.first_mask[1:], plain.first_mask[1:])
+        assert (found.true_masks[3][0] == 255).all()
+        assert np.array_equal(found.true_masks[3][1:], plain.true_masks[3][1:])
+
+
+@pytest.mark.parametrize(
+    'gone',
+    ['JPEGImages/480p/one/00002.jpg', 'Annotations/480p/one/00002.png'])
+def test_incomplete_videos_are_refused(davis, tmp_path, gone):
+    root = copy_of(davis, tmp_path)
+    (root / gone).unlink()
+    with pytest.raises(ValueError, match=r"1 names that.*\['00002'\]"):
+        DAVISDataset(str(root))[0]
+
+
+def test_a_test_split_gives_files(evaluate, davis, tmp_path, capsys):
+    """Only first masks, as DAVIS's test-dev and test-challenge have them."""
+    root = copy_of(davis, tmp_path)
+    for path in (root / 'Annotations/480p').glob('*/*'):
+        if path.stem != '00000':
+            path.unlink()
+    assert evaluate('davis2017.py', 'colour', root,
+                    'test_dataloader.num_workers=0',
+                    'test_dataloader.dataset.short_side=64') == {}
+    out = capsys.readouterr().out
+    assert 'labels of this split are not known' in out
+    folder = tmp_path / 'evaluation/results/two'
+    assert str(folder.parent) in out and len(list(folder.iterdir())) == 4

@@ -152,6 +152,52 @@ def test_voc_and_coco_are_the_same(voc, tmp_path):
                               other[i]['data_samples'].boxes)
     with pytest.raises(ValueError, match='check root'):
         ObjectBoxDataset(str(tmp_path))
+    (voc / 'Annotations/d.xml').write_text('<annotation><object></object>')
+    (voc / 'ImageSets/Main/bad.txt').write_text('d')
+    with pytest.raises(ValueError, match='d.xml must be labels in Pascal'):
+        ObjectBoxDataset(str(voc), 'bad')
+
+
+def coco(folder, **changes):
+    data = dict(
+        images=[dict(id=1, file_name='a.jpg', height=37, width=50)],
+        annotations=[dict(image_id=1, bbox=[0, 0, 20, 30])])
+    data.update(changes)
+    (folder / 'a.json').write_text(json.dumps(data), encoding='utf-8-sig')
+    return ObjectBoxDataset(str(folder), 'train', 'a.json')
+
+
+def test_labels_that_are_none(voc, tmp_path):
+    (tmp_path / 'train').symlink_to(voc / 'JPEGImages')
+    assert len(coco(tmp_path)) == 1
+    crowd = [dict(image_id=1, bbox=[0, 0, 9, 9], iscrowd=1)]
+    for changes, message in ((dict(annotations=crowd), 'of 1 images none'),
+                             (dict(images=[]), 'of 0 images none')):
+        with pytest.raises(ValueError, match=message):
+            coco(tmp_path, **changes)
+    wrong = [dict(image_id=1, bbox=[0, 0, float('nan'), 9])]
+    with pytest.raises(ValueError, match='image 1 must have finite boxes'):
+        coco(tmp_path, annotations=wrong)
+    for text in ('', '{}', '{"images": []}', '[]'):
+        (tmp_path / 'b.json').write_text(text)
+        with pytest.raises(ValueError, match=r"b.json must be a JSON file in"):
+            ObjectBoxDataset(str(tmp_path), 'train', 'b.json')
+    (tmp_path / 'ids.txt').write_text('1\r\n5\r\n')
+    with pytest.raises(ValueError, match='1 are not there, such as 5'):
+        ObjectBoxDataset(str(tmp_path), 'train', 'a.json', 'ids.txt')
+
+
+def test_labels_count_pixels_as_stored(voc, tmp_path):
+    """The image notes that it is to be turned; its labels did not."""
+    exif = Image.Exif()
+    exif[0x112] = 6
+    (tmp_path / 'train').mkdir()
+    with Image.open(voc / 'JPEGImages/a.jpg') as image:
+        image.save(tmp_path / 'train/a.jpg', exif=exif, quality=95)
+    assert coco(tmp_path)[0]['inputs'].shape == (3, 37, 50)
+    turned = [dict(id=1, file_name='a.jpg', height=50, width=37)]
+    with pytest.raises(ValueError, match=r'\(50, 37\).*has \(37, 50\) as st'):
+        coco(tmp_path, images=turned)[0]
 
 
 def test_command(evaluate, voc, tmp_path):

@@ -1,0 +1,144 @@
+"""The one way from an image file to pixels, for every evaluation.
+
+Labels live in stored pixels: a mask or box counts the rows and columns of the
+file. So an orientation that the file notes (EXIF) is not applied, for any
+data set, and the protocols of DINO on ImageNet do the same.
+"""
+import io
+from os import PathLike
+from pathlib import Path
+from typing import List, Union
+
+import numpy as np
+from PIL import Image, ImageOps
+
+IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.gif', '.tif',
+                    '.tiff', '.ppm', '.pgm')
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's data.
+
+    Args:
+        name (str): Without its folder.
+
+    Returns:
+        bool: True for a leading dot (notebooks' checkpoints, macOS resource
+        forks, unfinished downloads) and for macOS's folder in zip files.
+    """
+    return name.startswith('.') or name == '__MACOSX'
+
+
+def image_files(folder: Union[str, PathLike]) -> List[Path]:
+    """The images in a folder, in the order of their numbers.
+
+    Args:
+        folder (str | Path): Not searched at any depth.
+
+    Returns:
+        list[Path]: ``2.jpg`` before ``10.jpg``; none if there is no folder.
+    """
+    found = [
+        path for path in Path(folder).glob('*')
+        if path.suffix.lower() in IMAGE_EXTENSIONS and not is_hidden(path.name)
+    ]
+    return sorted(found, key=lambda path: (len(path.stem), path.name))
+
+
+def open_image(data: bytes, name: Union[str, PathLike]) -> Image.Image:
+    """Decode a file as it is, whole or not at all.
+
+    Args:
+        data (bytes): The file.
+        name (str | Path): Its name, for the message.
+
+    Returns:
+        PIL.Image.Image: In the mode of the file; of several pictures the
+        first.
+
+    Raises:
+        ValueError: If it cannot be decoded, or ends too early.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    # a broken file leads PIL's decoders to errors of many kinds
+    except Exception as error:
+        raise ValueError(f'{name} cannot be decoded: {error}') from error
+    return image
+
+
+def read_bytes(path: Union[str, PathLike]) -> bytes:
+    """A whole file.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        bytes: What it holds.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read: {error.strerror}') from error
+
+
+def decode_image(data: bytes,
+                 name: Union[str, PathLike],
+                 upright: bool = False) -> np.ndarray:
+    """Pixels of an encoded image.
+
+    Grey gets three equal channels, palettes and CMYK become RGB, of 16 bits
+    the upper 8 are kept. Transparency is dropped and colour profiles are not
+    applied, as in torchvision and OpenCV.
+
+    Args:
+        data (bytes): The file.
+        name (str | Path): Its name, for the message.
+        upright (bool): Whether to turn the image as the file says it is to
+            be shown; never where there are labels. Defaults to False.
+
+    Returns:
+        np.ndarray: uint8 (h, w, 3), RGB.
+
+    Raises:
+        ValueError: If it cannot be decoded, ends too early, or its pixels are
+            numbers of an unknown range.
+    """
+    image = open_image(data, name)
+    kind = f'{image.format} of mode {image.mode}'
+    if upright:
+        image = ImageOps.exif_transpose(image)
+    # PIL gives the 16 bits of these two formats in 32
+    if image.mode.startswith('I;16') or (image.mode == 'I'
+                                         and kind[:3] in ('PNG', 'PPM')):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ('I', 'F'):
+        raise ValueError(f'{name} must have 8 or 16 bits a channel, but is a '
+                         f'{kind}: the range of its values is not known, '
+                         'convert it')
+    try:
+        return np.array(image.convert('RGB'))
+    except ValueError as error:
+        raise ValueError(f'{name} must be an image that PIL turns into RGB, '
+                         f'but is a {kind}: convert it') from error
+
+
+def read_image(path: Union[str, PathLike],
+               upright: bool = False) -> np.ndarray:
+    """Pixels of an image file, see :func:`decode_image`.
+
+    Args:
+        path (str | Path): The file.
+        upright (bool): See there.
+
+    Returns:
+        np.ndarray: uint8 (h, w, 3), RGB.
+
+    Raises:
+        ValueError: If it cannot be read or decoded.
+    """
+    return decode_image(read_bytes(path), path, upright)

@@ -1,0 +1,112 @@
+from os import PathLike
+from typing import Optional, Union
+
+import numpy as np
+
+from .read_image import open_image, read_bytes
+
+VOID = 255  # neither an object nor background
+
+
+def read_mask(path: Union[str, PathLike],
+              palette: Optional[np.ndarray] = None) -> np.ndarray:
+    """Numbers of objects or classes from a mask in any of the usual forms.
+
+    A palette image holds the numbers themselves, whatever its colours; so
+    does a grey one, in one channel or in three or four equal ones. Other
+    colours are looked up in ``palette``. Transparency is ignored.
+
+    Args:
+        path (str | Path): PNG or another lossless file.
+        palette (np.ndarray, optional): uint8 (n, 3), the RGB colour of each
+            number. Defaults to :func:`voc_palette`.
+
+    Returns:
+        np.ndarray: uint8 (H, W).
+
+    Raises:
+        ValueError: If the file cannot be read, is of another form, or has a
+            number above 255 or a colour that the palette lacks.
+    """
+    pixels = _stored(path)
+    if pixels.ndim == 2:
+        if pixels.max(initial=0) > 255:
+            raise ValueError(f'{path} must hold numbers up to 255, but got '
+                             f'{pixels.max()}: check that it is a mask')
+        return pixels.astype(np.uint8)
+    known = _codes(voc_palette() if palette is None else palette)
+    order = np.argsort(known)
+    codes = _codes(pixels)
+    places = np.searchsorted(known, codes, sorter=order)
+    numbers = order[places.clip(max=len(known) - 1)]
+    wrong = np.argwhere(known[numbers] != codes)
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f'{path} must have colours of its palette, but got '
+            f'{pixels[row, column].tolist()} in row {row}, column {column}: '
+            'save masks as palette images, not as JPEG, and do not smooth '
+            'them when resizing')
+    return numbers.astype(np.uint8)
+
+
+def mask_palette(path: Union[str, PathLike]) -> np.ndarray:
+    """The palette that the colours of a mask belong to.
+
+    Args:
+        path (str | Path): A mask with all objects that matter.
+
+    Returns:
+        np.ndarray: uint8 (n, 3): :func:`voc_palette` if that has all its
+        colours, else black and the colours of the mask.
+
+    Raises:
+        ValueError: If there are more than 254 colours besides black.
+    """
+    pixels, palette = _stored(path), voc_palette()
+    if pixels.ndim == 2:
+        return palette
+    colours = np.unique(pixels.reshape(-1, 3), axis=0)
+    if np.isin(_codes(colours), _codes(palette)).all():
+        return palette
+    colours = colours[colours.any(1)]
+    if len(colours) >= VOID:
+        raise ValueError(
+            f'{path} must have a colour for each object, but got '
+            f'{len(colours)} colours: save masks as palette images')
+    return np.concatenate((np.zeros((1, 3), np.uint8), colours))
+
+
+def voc_palette() -> np.ndarray:
+    """Colours of the numbers in masks of Pascal VOC and DAVIS.
+
+    Returns:
+        np.ndarray: uint8 (256, 3), RGB. Of each number the bits 0, 3 and 6
+        are the upper ones of red, from the first down, 1, 4 and 7 of green,
+        2 and 5 of blue.
+    """
+    numbers = np.arange(256)[:, None] >> np.arange(3)
+    bits = [(numbers >> 3 * i & 1) << 7 - i for i in range(3)]
+    return np.sum(bits, axis=0).astype(np.uint8)
+
+
+def _stored(path):
+    """(H, W), or (H, W, 3) if the channels differ."""
+    image = open_image(read_bytes(path), path)
+    pixels = np.asarray(image)
+    if image.mode in ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L'):
+        return pixels
+    if image.mode in ('LA', 'PA'):
+        return pixels[..., 0]
+    if image.mode not in ('RGB', 'RGBA'):
+        raise ValueError(f'{path} must be a palette, grey, RGB or RGBA image, '
+                         f'but its mode is {image.mode}: convert it')
+    pixels = pixels[..., :3]
+    if (pixels == pixels[..., :1]).all():
+        return pixels[..., 0]
+    return pixels
+
+
+def _codes(colours):
+    """(..., 3) to one integer each."""
+    return colours.astype(np.int64) @ (1 << 16, 1 << 8, 1)

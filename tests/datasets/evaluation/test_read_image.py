@@ -1,0 +1,115 @@
+"""Every form of an image against OpenCV or the pixels it was made of."""
+import io
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from dora_mm.datasets.evaluation.read_image import (decode_image, image_files,
+                                                    read_image)
+
+GREY = np.linspace(0, 255, 48 * 32).reshape(48, 32).astype(np.uint8)
+RGB = np.stack((GREY, 255 - GREY, GREY.T.reshape(48, 32)), -1)
+
+
+def encode(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def with_opencv(pixels, kind):
+    return cv2.imencode(f'.{kind}', pixels)[1].tobytes()
+
+
+def cases():
+    """Name, file, expected pixels, largest difference."""
+    three = np.repeat(GREY[..., None], 3, 2)
+    wide = GREY.astype(np.uint16) * 257
+    alpha = np.dstack((RGB, GREY))
+    palette = Image.fromarray(RGB).quantize(16)
+    shown = np.array(palette.getpalette()[:48]).reshape(16,
+                                                        3)[np.array(palette)]
+    black = GREY > 127
+    yield 'grey', encode(Image.fromarray(GREY), 'png'), three, 0
+    yield 'grey, 16 bits', with_opencv(wide, 'png'), three, 0
+    for kind in ('tiff', 'pgm'):
+        yield f'grey, 16 bits, {kind}', with_opencv(wide, kind), three, 0
+    big = Image.frombytes('I;16B', (32, 48), wide.astype('>u2').tobytes())
+    yield 'grey, big endian', encode(big, 'tiff'), three, 0
+    yield 'colour, 16 bits', with_opencv(
+        RGB[..., ::-1].astype(np.uint16) * 257, 'png'), RGB, 0
+    yield 'two values', encode(Image.fromarray(black).convert('1'),
+                               'png'), np.repeat(255 * black[..., None], 3,
+                                                 2), 0
+    yield 'palette', encode(palette, 'png'), shown, 0
+    yield 'palette, transparent', encode(
+        palette, 'png', transparency=3), shown, 0
+    yield 'palette, gif', encode(palette, 'gif'), shown, 0
+    yield 'alpha', encode(Image.fromarray(alpha), 'png'), RGB, 0
+    yield 'grey, alpha', encode(Image.fromarray(alpha[..., 2:], 'LA'),
+                                'png'), np.repeat(alpha[..., 2:3], 3, 2), 0
+    yield 'lossless webp', encode(
+        Image.fromarray(RGB), 'webp', lossless=True), RGB, 0
+    for name, options in (('jpeg', {}), ('progressive jpeg',
+                                         dict(progressive=True))):
+        data = encode(Image.fromarray(RGB), 'jpeg', **options)
+        yield name, data, cv2.imdecode(np.frombuffer(data, np.uint8),
+                                       1)[..., ::-1], 0
+    # ink is stored inverted, with Adobe's marker
+    cmyk = encode(Image.fromarray(RGB).convert('CMYK'), 'jpeg', quality=100)
+    assert b'Adobe' in cmyk
+    yield 'CMYK', cmyk, RGB, 12
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', DeprecationWarning)
+    CASES = list(cases())
+
+
+@pytest.mark.parametrize('case', CASES, ids=[case[0] for case in CASES])
+def test_pixels(case):
+    _, data, expected, error = case
+    found = decode_image(data, 'a')
+    assert found.dtype == np.uint8 and found.shape == (48, 32, 3)
+    assert np.abs(found.astype(int) - expected).max() <= error
+
+
+def test_orientation_is_not_applied_unless_asked_for(tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    data = encode(Image.fromarray(RGB), 'jpeg', exif=exif, quality=100)
+    (tmp_path / 'a.jpg').write_bytes(data)
+    shown = cv2.imread(str(tmp_path / 'a.jpg'))[..., ::-1]
+    assert shown.shape == (32, 48, 3)
+    assert np.array_equal(read_image(tmp_path / 'a.jpg', upright=True), shown)
+    assert np.array_equal(read_image(tmp_path / 'a.jpg'), np.rot90(shown, 1))
+
+
+@pytest.mark.parametrize('share', [.3, .95])
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'webp', 'gif', 'bmp', 'tiff'])
+def test_half_a_file_is_refused(kind, share):
+    """OpenCV gives grey pixels for the end of a JPEG."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    data = encode(Image.fromarray(noise), kind)
+    with pytest.raises(ValueError, match='^b.x cannot be decoded: '):
+        decode_image(data[:int(share * len(data))], 'b.x')
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_an_unknown_range_is_refused(tmp_path):
+    for values in (np.full((4, 4), 0.5,
+                           np.float32), np.full((4, 4), 70000, np.int32)):
+        data = encode(Image.fromarray(values), 'tiff')
+        with pytest.raises(ValueError, match='c must have 8 or 16 bits'):
+            decode_image(data, 'c')
+    with pytest.raises(ValueError, match='cannot be read: No such file'):
+        read_image(tmp_path / 'none.png')
+
+
+def test_files_in_the_order_of_their_numbers(tmp_path):
+    for name in ('10.jpg', '9.JPG', '._9.jpg', 'Thumbs.db', '.DS_Store'):
+        (tmp_path / name).touch()
+    assert [p.name for p in image_files(tmp_path)] == ['9.JPG', '10.jpg']
