@@ -1,5 +1,4 @@
-import math
-from typing import Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -7,10 +6,10 @@ import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 
 from dora_mm.registry import TRANSFORMS
+from dora_mm.utils.random_resized_crop import NUM_TRIES, box_sizes, central_box
 
 # Keeps the box apart from all else drawn from the clip's seed.
 _CROP_BOX = 0xC20B
-_NUM_TRIES = 10
 
 
 @TRANSFORMS.register_module()
@@ -57,14 +56,14 @@ class ClipRandomResizedCrop(BaseTransform):
             ratio: Sequence[float] = (3 / 4, 4 / 3),
     ) -> None:
         if not isinstance(size, int) or size < 1:
-            raise ValueError('`size` must be a positive number of pixels, '
-                             f'but got {size!r}.')
+            raise ValueError('size must be a positive number of pixels, but '
+                             f'got {size!r}')
         if not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
-            raise ValueError('`scale` must be two shares of the area, 0 < '
-                             f'smallest <= largest <= 1, but got {scale}.')
+            raise ValueError('scale must be two shares of the area, 0 < '
+                             f'smallest <= largest <= 1, but got {scale}')
         if not (len(ratio) == 2 and 0 < ratio[0] <= ratio[1]):
-            raise ValueError('`ratio` must be two values, 0 < smallest <= '
-                             f'largest, but got {ratio}.')
+            raise ValueError('ratio must be two values, 0 < smallest <= '
+                             f'largest, but got {ratio}')
         self.size = size
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
@@ -83,22 +82,19 @@ class ClipRandomResizedCrop(BaseTransform):
         """
         rng = np.random.default_rng((seed, _CROP_BOX))
         log_ratio = np.log(self.ratio)
-        for _ in range(_NUM_TRIES):
-            area = height * width * rng.uniform(*self.scale)
-            aspect = math.exp(rng.uniform(*log_ratio))
-            w = round(math.sqrt(area * aspect))
-            h = round(math.sqrt(area / aspect))
-            if 0 < w <= width and 0 < h <= height:
+        for _ in range(NUM_TRIES):
+            share = rng.uniform(*self.scale)
+            h, w, fits = box_sizes(share, rng.uniform(*log_ratio), height,
+                                   width)
+            if fits:
+                h, w = int(h), int(w)
                 x = int(rng.integers(width - w + 1))
                 y = int(rng.integers(height - h + 1))
                 return x, y, w, h
-        # The largest central box of an aspect ratio within the bounds.
-        aspect = min(max(width / height, self.ratio[0]), self.ratio[1])
-        w = min(width, round(height * aspect))
-        h = min(height, round(width / aspect))
-        return (width - w) // 2, (height - h) // 2, w, h
+        y, x, h, w = central_box(height, width, self.ratio)
+        return x, y, w, h
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: Dict[str, Any]) -> Dict[str, Any]:
         """Crop and resize the clip.
 
         Args:

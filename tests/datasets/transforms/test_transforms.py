@@ -72,6 +72,14 @@ def test_fallback_is_torchvision_s_central_box(height, width):
     assert (y, x, h, w) == tuple(box)
 
 
+def test_fallback_of_a_tiny_frame_has_pixels():
+    """Rounded to no rows at all, it could not be resized."""
+    crop = ClipRandomResizedCrop(size=4, scale=(1, 1), ratio=(10, 10))
+    results = crop(dict(clip=np.full((1, 3, 3, 3), 7, np.uint8), seed=0))
+    assert results['crop_box'] == (0, 1, 3, 1)
+    assert (results['clip'] == 7).all()
+
+
 def naive_resize(frame, size):
     """Antialiased bilinear resize, in loops over the result."""
     height, width = frame.shape[:2]

@@ -7,10 +7,10 @@ from typing import Sequence, Tuple
 import numpy as np
 import torch
 
-# torchvision's RandomResizedCrop draws up to ten boxes and keeps the first
-# that fits; a box takes an area and an aspect ratio, its corner two more.
-NUM_BOX_TRIES = 10
-NUM_BOX_UNIFORMS = 2 * NUM_BOX_TRIES + 2
+from dora_mm.utils.random_resized_crop import NUM_TRIES, box_sizes, central_box
+
+# A try takes an area and an aspect ratio; the box's place takes two more.
+NUM_BOX_UNIFORMS = 2 * NUM_TRIES + 2
 
 
 def clip_uniforms(seeds: Sequence[int], stream: int,
@@ -40,16 +40,6 @@ def clip_uniforms(seeds: Sequence[int], stream: int,
     return block
 
 
-def _fallback_box(height: int, width: int,
-                  ratio: Tuple[float, float]) -> Tuple[int, int]:
-    """Height and width of the central box taken when no draw fits."""
-    if width / height < ratio[0]:
-        return round(width / ratio[0]), width
-    if width / height > ratio[1]:
-        return height, round(height * ratio[1])
-    return height, width
-
-
 def random_resized_boxes(uniforms: np.ndarray, height: int, width: int,
                          scale: Tuple[float, float],
                          ratio: Tuple[float, float]) -> np.ndarray:
@@ -67,26 +57,20 @@ def random_resized_boxes(uniforms: np.ndarray, height: int, width: int,
     Returns:
         np.ndarray: int64 (..., 4): top, left, height, width in pixels.
     """
-    areas = uniforms[..., :NUM_BOX_TRIES]
-    areas = height * width * (scale[0] + (scale[1] - scale[0]) * areas)
     low, high = np.log(ratio)
-    ratios = uniforms[..., NUM_BOX_TRIES:2 * NUM_BOX_TRIES]
-    ratios = np.exp(low + (high - low) * ratios)
-    widths = np.rint(np.sqrt(areas * ratios))
-    heights = np.rint(np.sqrt(areas / ratios))
-    fits = (0 < widths) & (widths <= width)
-    fits &= (0 < heights) & (heights <= height)
+    shares, ratios = uniforms[..., :NUM_TRIES], uniforms[..., NUM_TRIES:-2]
+    heights, widths, fits = box_sizes(
+        scale[0] + (scale[1] - scale[0]) * shares,
+        low + (high - low) * ratios, height, width)
 
     first = fits.argmax(-1)[..., None]
     box_h = np.take_along_axis(heights, first, -1)[..., 0]
     box_w = np.take_along_axis(widths, first, -1)[..., 0]
     top = np.floor(uniforms[..., -2] * (height - box_h + 1))
     left = np.floor(uniforms[..., -1] * (width - box_w + 1))
-
-    safe_h, safe_w = _fallback_box(height, width, ratio)
-    safe = ((height - safe_h) // 2, (width - safe_w) // 2, safe_h, safe_w)
     boxes = np.stack((top, left, box_h, box_w), -1)
-    boxes = np.where(fits.any(-1)[..., None], boxes, safe)
+    boxes = np.where(
+        fits.any(-1)[..., None], boxes, central_box(height, width, ratio))
     return boxes.astype(np.int64)
 
 
