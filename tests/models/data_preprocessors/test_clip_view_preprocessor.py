@@ -367,7 +367,7 @@ def test_options_of_the_command_line_change_one_key_of_a_group():
     ([_clips()[0]], TypeError, 'inputs.*list.*default_collate'),
     (_clips()[0], ValueError, r'inputs.*\(3, 3, 48, 48\)'),
     (_clips().movedim(2, -1), ValueError, r'inputs.*\(2, 3, 48, 48, 3\)'),
-    (_clips().to('meta'), ValueError, 'inputs.*meta.*move the model'),
+    (_clips().to('meta'), ValueError, 'inputs must be on the CPU.*meta: move'),
 ])
 def test_bad_inputs(inputs, error, message):
     with pytest.raises(error, match=message):
@@ -375,7 +375,7 @@ def test_bad_inputs(inputs, error, message):
 
 
 @pytest.mark.parametrize('seeds,message', [
-    ([1], 'data_samples.*2 clips, got 1'),
+    ([1], 'data_samples.*2 clips, but got 1'),
     ([1, None], r'data_samples\[1\].seed.*None'),
     ([-3, 1], r'data_samples\[0\].seed.*-3'),
     ([0.5, 1], r'data_samples\[0\].seed.*0.5'),

@@ -21,17 +21,17 @@ def check_clips(clips: Tensor, device: torch.device) -> None:
     if not isinstance(clips, Tensor) or clips.dtype != torch.uint8:
         received = getattr(clips, 'dtype', type(clips).__name__)
         raise TypeError(
-            f'inputs must be one uint8 tensor, got {received}: pack uint8 '
+            f'inputs must be one uint8 tensor, but got {received}: pack uint8 '
             "clips and set collate_fn=dict(type='default_collate') in the "
-            'dataloader.')
+            'dataloader')
     if clips.ndim != 5 or clips.shape[2] != 3:
         raise ValueError('inputs must have the shape (clips, frames, 3, '
-                         f'height, width), got {tuple(clips.shape)}.')
+                         f'height, width), but got {tuple(clips.shape)}')
     if device.type == 'cpu' and clips.device.type != 'cpu':
         # A copy that is not waited for would be read before it is there.
-        raise ValueError(f'inputs must not be on {clips.device} while the '
-                         'model is on the CPU: move the model to the device, '
-                         'or leave the clips on the CPU.')
+        raise ValueError('inputs must be on the CPU like the model, but got '
+                         f'them on {clips.device}: move the model there, or '
+                         'leave the clips on the CPU')
 
 
 def clip_seeds(samples: Optional[list], num_clips: int) -> List[int]:
@@ -52,12 +52,12 @@ def clip_seeds(samples: Optional[list], num_clips: int) -> List[int]:
         return torch.randint(2**63 - 1, (num_clips, )).tolist()
     if len(samples) != num_clips:
         raise ValueError(f'data_samples must be one for each of {num_clips} '
-                         f'clips, got {len(samples)}.')
+                         f'clips, but got {len(samples)}')
     seeds = [getattr(sample, 'seed', None) for sample in samples]
     for i, seed in enumerate(seeds):
         if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
             raise ValueError(
                 f'data_samples[{i}].seed must be an integer in [0, 2**64), '
-                f'got {seed!r}: let the pipeline end with PackClipInputs, or '
-                'pass no data samples.')
+                f'but got {seed!r}: let the pipeline end with PackClipInputs, '
+                'or pass no data samples')
     return seeds
