@@ -3,7 +3,12 @@
 # Paper: "Emerging Properties in Self-Supervised Vision Transformers".
 # Command: bash tools/dist_train.sh configs/dino/vit-s16_wt.py 8
 # Hardware and time: 8 GPUs of 32 GB; not run by us.
-# Expected (DoRA paper, one video): ADE20K UperNet 29.2 mIoU, linear 7.8.
+# Expected: ADE20K UPerNet DoRA, Venice 35.4 [DoRA], 35.2 [PooDLe]; DoRA, ten
+#   videos 38.3 [PooDLe]; DoRA, Zurich 21.6 [EgoViT]; DINO, ImageNet-1k 33.9
+#   [DoRA]; DINO, Venice 29.2 [PooDLe]; DINO, Zurich 21.2 [EgoViT]; ImageNet
+#   linear DoRA, Venice 44.5 [DoRA]; DoRA, Zurich 29.6 [EgoViT]; DINO,
+#   ImageNet-1k 72 [DoRA]; DINO, Venice 33.8 [DoRA]; DINO, Zurich 30.9
+#   [EgoViT].
 _base_ = ['../dora/vit-s16_wt.py']
 
 model = dict(

@@ -3,7 +3,9 @@
 # Command: bash tools/dist_train.sh configs/dora/vit-s16_wt.py 8
 # One video: --cfg-options train_dataloader.dataset.video=PATH/Venice.mp4
 # Hardware and time: 8 GPUs of 32 GB; not run by us.
-# Expected (paper): ADE20K UperNet 35.4 mIoU for one video, 38.3 for ten.
+# Expected: ADE20K UPerNet DoRA, Venice 35.4 [DoRA], 35.2 [PooDLe]; DoRA, ten
+#   videos 38.3 [PooDLe]; DoRA, Zurich 21.6 [EgoViT]; DINO, ImageNet-1k 33.9
+#   [DoRA]; DINO, Venice 29.2 [PooDLe]; DINO, Zurich 21.2 [EgoViT].
 _base_ = [
     '../_base_/models/dora_vit-s16.py',
     '../_base_/datasets/walking_tours.py',

@@ -2,8 +2,12 @@
 # It differs from the paper; configs/dora/README.md lists every switch.
 # Command: bash tools/dist_train.sh configs/dora/vit-s16_wt_released.py 8
 # Hardware and time: 8 GPUs of 32 GB; not run by us.
-# Expected (paper, this is the code that was released with it): ADE20K UperNet
-# 35.4 mIoU, linear 14.1; ImageNet linear 44.5.
+# Expected: ADE20K UPerNet DoRA, Venice 35.4 [DoRA], 35.2 [PooDLe]; DoRA, ten
+#   videos 38.3 [PooDLe]; DoRA, Zurich 21.6 [EgoViT]; DINO, ImageNet-1k 33.9
+#   [DoRA]; DINO, Venice 29.2 [PooDLe]; DINO, Zurich 21.2 [EgoViT]; ImageNet
+#   linear DoRA, Venice 44.5 [DoRA]; DoRA, Zurich 29.6 [EgoViT]; DINO,
+#   ImageNet-1k 72 [DoRA]; DINO, Venice 33.8 [DoRA]; DINO, Zurich 30.9
+#   [EgoViT].
 _base_ = ['./vit-s16_wt.py']
 
 model = dict(

@@ -3,7 +3,8 @@
 # patches, the 5 most similar, temperature 0.1.
 # Command: python tools/test.py configs/evaluation/davis2017.py CHECKPOINT \
 #     --data PATH, the folder with JPEGImages and Annotations
-# Expected (DoRA paper, ViT-S/16, one video): J&F 58.4; not run.
+# Expected: J&F DoRA, Venice 58.4 [DoRA]; DoRA, Zurich 53.8 [EgoViT]; DINO,
+#   ImageNet-1k 59.4 [DoRA]; DINO, Zurich 53.8 [EgoViT]; not run.
 _base_ = ['_base_/runtime.py']
 
 model = dict(

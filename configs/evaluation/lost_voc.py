@@ -1,8 +1,8 @@
 # Object discovery by LOST on Pascal VOC trainval: CorLoc.
 # Command: python tools/test.py configs/evaluation/lost_voc.py CHECKPOINT \
 #     --data PATH/VOC2007 (or VOC2012)
-# Expected: DoRA paper 57.1 (ViT-S/16, one video; which of the sets it does not
-# say); LOST's own DINO ViT-S/16 61.9 on VOC07, 64.0 on VOC12; not run.
+# Expected: VOC07 DINO, ImageNet-1k 61.9 [LOST], VOC12 DINO, ImageNet-1k 64
+#   [LOST]; not run.
 _base_ = ['_base_/runtime.py']
 
 model = dict(

@@ -4,8 +4,9 @@
 #   the best of {1 ... 9} x 10^{-4 ... 0} (for a batch of 256) counts.
 # Command: bash tools/benchmarks/mmpretrain/dist_train.sh CONFIG CHECKPOINT 8
 # Hardware: 8 GPUs with 128 images each. In float32, see LinearSweepHead.
-# Expected (paper): top-1 44.5 from one Walking Tours video, 33.8 for DINO on
-#   the same, 72 for DINO on ImageNet-1k. Not run by us.
+# Expected: top-1 DoRA, Venice 44.5 [DoRA]; DoRA, Zurich 29.6 [EgoViT]; DINO,
+#   ImageNet-1k 72 [DoRA]; DINO, Venice 33.8 [DoRA]; DINO, Zurich 30.9
+#   [EgoViT]. Not run by us.
 _base_ = [
     '_base_/vit-s16.py', '_base_/imagenet.py', '_base_/default_runtime.py'
 ]

@@ -5,8 +5,9 @@
 # Command: bash tools/benchmarks/mmsegmentation/dist_train.sh \
 #     CONFIG CHECKPOINT 4 --amp
 # Hardware: 4 GPUs, 4 images each, or one GPU with 16.
-# Expected (paper): 14.1 mIoU from one Walking Tours video, 7.8 for DINO on the
-#   same. Not run by us. iBOT gives a learning rate for ViT-B only, 8e-4; for
+# Expected: mIoU DoRA, Venice 14.1 [PooDLe]; DoRA, ten videos 13.9 [PooDLe];
+#   DINO, Venice 7.8 [PooDLe]. Not run by us.
+#   iBOT gives a learning rate for ViT-B only, 8e-4; for
 #   ViT-S try 3e-5, 1e-4, 3e-4, 8e-4, 3e-3 (optim_wrapper.optimizer.lr) and say
 #   which one it was.
 _base_ = [

@@ -5,8 +5,9 @@
 #     CONFIG CHECKPOINT 4 --amp
 #   then the host's tools/test.py (single scale), with --tta (multi-scale).
 # Hardware: 4 GPUs, 4 images each; iBOT used V100s of 32 GB.
-# Expected (paper): 35.4 mIoU from one Walking Tours video, 38.3 from ten,
-#   33.9 DINO on ImageNet-1k. Not run by us.
+# Expected: mIoU DoRA, Venice 35.4 [DoRA], 35.2 [PooDLe]; DoRA, ten videos 38.3
+#   [PooDLe]; DoRA, Zurich 21.6 [EgoViT]; DINO, ImageNet-1k 33.9 [DoRA]; DINO,
+#   Venice 29.2 [PooDLe]; DINO, Zurich 21.2 [EgoViT]. Not run by us.
 # Kept of iBOT: the final norm on all four levels; weight decay on position
 #   embedding and [CLS]. Different: the decay of the learning rate starts after
 #   the warmup, not under it; loss scaling is torch's, not apex's.
