@@ -54,8 +54,9 @@ def config_path(name: str) -> str:
     file_name = name if name.endswith('.py') else f'{name}.py'
     path = root / file_name
     if not path.is_file():
-        raise ValueError(f'name must be a config of dora_mm, but got {name}: '
-                         f'give one of {", ".join(list_configs())}')
+        raise ValueError(
+            f'name must be a config of dora_mm, but got {name!r}: give one of '
+            f'{", ".join(list_configs())}')
     return str(path)
 
 

@@ -132,7 +132,8 @@ def test_mim(launch, host, package):
 def test_mistakes_are_told(launch, tmp_path, make_authors, save):
     script = 'mmpretrain/dist_train.sh'
     assert 'GPUS is a number' in launch(script, NAME, 'x.pth', status=2)
-    assert 'not a config' in launch(script, 'no/such', 'random', 1, status=2)
+    assert "but got 'no/such'" in launch(
+        script, 'no/such', 'random', 1, status=2)
     error = launch(script, NAME, 'no.pth', 1, status=1)
     assert 'no.pth is not a file' in error
     broken = make_authors()

@@ -18,7 +18,8 @@ model = dict(
                   feedforward_channels=96),
         img_size=32, patch_size=8),
     neck=dict(in_channels=48, hidden_channels=32, bottleneck_channels=16),
-    data_preprocessor=dict(global_size=32, local_size=16))
+    data_preprocessor=dict(
+        global_views=dict(size=32), local_views=dict(size=16)))
 train_dataloader = dict(
     batch_size=8, num_workers=1,
     dataset=dict(video={video!r}, clip_len=2, frame_interval=0.1,

@@ -21,7 +21,7 @@ def test_config_path(name):
 def test_wrong_name_lists_the_right_ones(name):
     with pytest.raises(ValueError) as error:
         dora_mm.config_path(name)
-    assert f'name={name!r}' in str(error.value)
+    assert f'but got {name!r}: give one of' in str(error.value)
     assert NAME in str(error.value)
     assert '_base_' not in str(error.value)
 

@@ -75,7 +75,7 @@ def test_empty_and_full_masks_are_counted():
 def test_errors():
     with pytest.raises(ValueError, match="'hard'"):
         MultiObjectMaskTransform('hard')
-    with pytest.raises(ValueError, match='7 patches'):
+    with pytest.raises(ValueError, match='24x32 clip, but got 7: '):
         MultiObjectMaskTransform()(
             dict(
                 clips=torch.zeros(1, 1, 3, 24, 32),
