@@ -6,6 +6,8 @@ from typing import Any, Iterator
 
 from mmengine.config import Config
 
+from .view_settings import nest_view_settings
+
 # A registry imports whatever object a dotted type names.
 _OWN_TYPE = re.compile(r'(dora_mm\.)?\w+')
 # Names in the configs of older checkpoints, and what they are called now.
@@ -95,4 +97,6 @@ def _renamed(value: Any) -> Any:
     scope, dot, name = str(value.get('type')).rpartition('.')
     if scope in ('', 'dora_mm') and name in _RENAMED_TYPES:
         value['type'] = scope + dot + _RENAMED_TYPES[name]
+    if name == 'ClipViewPreprocessor':
+        value = nest_view_settings(value)
     return value

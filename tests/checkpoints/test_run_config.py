@@ -4,7 +4,7 @@ from mmengine.registry import DefaultScope
 
 from dora_mm import config_path
 from dora_mm.checkpoints import checkpoint_config
-from dora_mm.registry import DATASETS
+from dora_mm.registry import DATASETS, MODELS
 from dora_mm.visualization.clip_tracks import clip_settings
 
 
@@ -55,3 +55,22 @@ val_dataloader = dict(dataset=dict(type='dora_mm.BoxedImages'))
                     cfg.val_dataloader.dataset):
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             assert DATASETS.get(dataset.type) is not None
+
+
+def test_views_of_older_checkpoints_are_built_as_they_were():
+    """As saved before the settings of the views were grouped."""
+    text = """
+default_scope = 'mmpretrain'
+model = dict(
+    data_preprocessor=dict(
+        type='dora_mm.ClipViewPreprocessor', num_global_views=1,
+        global_size=112, num_local_views=2, local_size=64, jitter_prob=0.,
+        global_blur_prob=0.3, non_blocking=True),
+    type='dora_mm.DoRA')
+"""
+    cfg = checkpoint_config(dict(meta=dict(cfg=text)))
+    views = MODELS.build(cfg.model.data_preprocessor)
+    assert (views.global_views.num, views.global_views.size) == (1, 112)
+    assert (views.local_views.num, views.local_views.size) == (2, 64)
+    assert cfg.model.data_preprocessor.global_views.blur_prob == 0.3
+    assert cfg.model.data_preprocessor.color_jitter == dict(prob=0.)
