@@ -3,6 +3,8 @@ from typing import Tuple
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from .display import Display
+
 # From FFmpeg's numbers of matrices in a stream to swscale's.
 _MATRICES = {
     1: Colorspace.ITU709,
@@ -22,8 +24,8 @@ class PlaneScaler:
     Scales by the mean over areas and converts the colours from what the
     source says they are to BT.601, in one pass. A source that does not say is
     taken for BT.601, as the readers take it, so that a prepared video has the
-    colours of its original. A picture that asks to be rotated when it is
-    shown, as telephones write them, is rotated.
+    colours of its original. A picture that asks to be rotated or mirrored
+    when it is shown, as telephones write them, is.
 
     Args:
         size (tuple[int, int]): Width and height of the result in pixels, as
@@ -41,7 +43,6 @@ class PlaneScaler:
             interpolation='AREA',
             threads=1)
         self._reformatter = VideoReformatter()
-        self._turns = None
 
     def __call__(self, frame) -> Tuple[np.ndarray, ...]:
         """Scale and convert a frame.
@@ -52,11 +53,8 @@ class PlaneScaler:
         Returns:
             tuple[np.ndarray]: Y, U and V in 4:2:0, uint8 (rows, columns).
         """
-        if self._turns is None:  # the same for all frames of a file
-            self._turns = round(frame.rotation / 90) % 4
-        width, height = self.size
-        if self._turns % 2:
-            width, height = height, width
+        display = Display.of(frame)
+        width, height = display.stored_size(*self.size)
         matrix = _MATRICES.get(int(frame.colorspace), Colorspace.ITU601)
         full = (
             int(frame.color_range) == _FULL_RANGE
@@ -68,11 +66,7 @@ class PlaneScaler:
             src_colorspace=matrix,
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             **self._output)
-        planes = planes_of(scaled)
-        if self._turns:
-            planes = tuple(
-                np.ascontiguousarray(np.rot90(p, self._turns)) for p in planes)
-        return planes
+        return tuple(display.orient(p) for p in planes_of(scaled))
 
 
 def planes_of(frame) -> Tuple[np.ndarray, ...]:

@@ -75,7 +75,7 @@ class _Frames:
             for number, frame in reader.iter_frames(self.window.begin,
                                                     self.window.end):
                 if scale is None:
-                    size = scaled_size(frame.width, frame.height,
+                    size = scaled_size(reader.index.width, reader.index.height,
                                        self.short_side)
                     scale = PlaneScaler(size, full_range=True)
                 yield number, simplejpeg.encode_jpeg_yuv_planes(

@@ -3,7 +3,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import av
+from dora_mm.video.readers.open_film import open_film
 
 # deface hands pictures as RGB to FFmpeg, which would not say by which matrix
 # it encodes them; sides need not be multiples of 16.
@@ -73,6 +73,6 @@ def deface_video(path: str, folder: Path) -> str:
 
 
 def _num_packets(path: str) -> int:
-    with av.open(path) as container:
-        stream = container.streams.video[0]
+    container, stream = open_film(path)
+    with container:
         return sum(packet.size > 0 for packet in container.demux(stream))

@@ -4,6 +4,8 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 import av
 import numpy as np
 
+from dora_mm.video.display import Display
+from dora_mm.video.readers.open_film import open_film
 from dora_mm.video.readers.pyav_reader import PyAVReader
 
 _SEGMENT_SECONDS = 60
@@ -56,6 +58,7 @@ class SourceVideo:
                 f'no frame of {path!r} can be decoded. Check it with ffmpeg '
                 '-v error -i FILE -f null -, then download it again or leave '
                 'it out')
+        self._aspect = Fraction(1)
         self._read_header()
         self.notes: List[str] = []
         self._set_rate()
@@ -152,9 +155,8 @@ class SourceVideo:
     def _decode_all(self, end: int) -> Iterator:
         """Numbers and frames in the order of decoding, from the first on."""
         next_number = 0
-        with av.open(self.path) as container:
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1
+        container, stream = open_film(self.path)
+        with container:
             for packet in container.demux(stream):
                 try:
                     frames = packet.decode()
@@ -177,17 +179,18 @@ class SourceVideo:
         return np.flatnonzero(np.isin(index.times, index.key_times))
 
     def _read_header(self) -> None:
-        with av.open(self.path) as container:
-            stream = container.streams.video[0]
+        container, stream = open_film(self.path)
+        with container:
             self.width, self.height = stream.width, stream.height
             self._duration = (container.duration or 0) / av.time_base
-            stream.codec_context.thread_count = 1
             try:
                 frame = next(container.decode(stream))
             except (av.error.FFmpegError, StopIteration):
                 return  # said later, when its place is known
-            if round(frame.rotation / 90) % 2:
-                self.width, self.height = self.height, self.width
+            display = Display.of(frame, stream)
+            self._aspect = display.aspect
+            self.width, self.height = display.shown_size(
+                frame.width, frame.height)
 
     def _set_rate(self) -> None:
         index = self.index
@@ -227,6 +230,9 @@ class SourceVideo:
                 f'the variable frame rate became {float(self.fps):.6g} frames '
                 f'per second: {index.num_frames - used} frames left out, '
                 f'{self.num_frames - used} repeated')
+        if self._aspect != 1:
+            notes.append(f'pixels of {self._aspect.numerator}:'
+                         f'{self._aspect.denominator} were made square')
         if index.has_edit_list:
             notes.append('frames that the edit list hides were left out')
         if index.has_open_gop:

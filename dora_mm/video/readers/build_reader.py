@@ -11,17 +11,14 @@ _READERS = {
     cls.__name__: cls
     for cls in (DecordReader, MJPEGReader, PyAVReader)
 }
-# decord reads the whole file to open it, and at each clip queues packets by
-# the gigabyte; from about this size on that outweighs all else.
-_LARGEST_FOR_DECORD = 1 << 30  # bytes
 
 
 def choose_reader(info: VideoInfo) -> type:
     """The reader that is exact and fast on a file.
 
-    Prepared videos: :class:`MJPEGReader`. Others: :class:`DecordReader` where
-    it returns the right frames and opens the file quickly, else
-    :class:`PyAVReader`.
+    Prepared videos: :class:`MJPEGReader`. Others: :class:`PyAVReader`, which
+    reports damage and is the faster one; :class:`DecordReader` conceals
+    damage.
 
     Args:
         info (VideoInfo): The file's description.
@@ -29,14 +26,7 @@ def choose_reader(info: VideoInfo) -> type:
     Returns:
         type: A subclass of :class:`VideoReader`.
     """
-    if info.is_jpeg:
-        return MJPEGReader
-    try:
-        DecordReader.check_video(info)
-    except ValueError:
-        return PyAVReader
-    small = info.num_bytes <= _LARGEST_FOR_DECORD
-    return DecordReader if small else PyAVReader
+    return MJPEGReader if info.is_jpeg else PyAVReader
 
 
 def reader_class(cfg: dict) -> type:
@@ -80,9 +70,13 @@ def build_reader(path: str, cfg: Optional[dict] = None) -> VideoReader:
 
     Raises:
         TypeError: If the config is not a dict or its type not a reader.
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or, without a config, if the
+            frames of the file cannot be sought.
     """
     if cfg is None:
-        return choose_reader(probe_video(path))(path)
+        info = probe_video(path)
+        cls = choose_reader(info)
+        cls.check_video(info)
+        return cls(path)
     kwargs = {k: v for k, v in cfg.items() if k != 'type'}
     return reader_class(cfg)(path, **kwargs)

@@ -47,8 +47,10 @@ class DecordReader(VideoReader):
     read is read once more by :class:`PyAVReader`, whose pixels are the same:
     a clip near a damaged place is replaced always or never.
 
-    decord cannot read AV1 and returns other frames than those asked for in
-    files with open GOPs or an edit list; :meth:`check_video` refuses these.
+    decord conceals damage: it returns wrong pictures without an error where
+    :class:`PyAVReader` raises one. It cannot read AV1 and returns other frames
+    than those asked for in files with open GOPs or an edit list, in AVI and
+    in ASF; :meth:`check_video` compares it with decoding from the start.
 
     Args:
         path (str): The file.
@@ -99,7 +101,13 @@ class DecordReader(VideoReader):
                      f'{info.num_frames} on, are missing, and decord cannot '
                      'open it. Download it again, or')
         if fault is None:
-            return
+            # Not at the top: it imports PyAV.
+            from .check_reader import reader_fault
+
+            fault = reader_fault(info.path, cls)
+            if not fault:
+                return
+            fault = f'is not read right by decord: {fault}'
         remedy = ('prepare it: python tools/prepare_video.py '
                   f'{info.path} --out-dir DIR')
         if info.seekable:

@@ -16,7 +16,7 @@ from .video_index import VideoIndex
 from .warn import warn
 
 # Raise it when the meaning of an index changes: old ones are made anew.
-_VERSION = 1
+_VERSION = 2
 _ARRAYS = ('times', 'key_times', 'positions', 'sizes')
 _FRACTIONS = ('fps', 'time_base')
 
@@ -58,12 +58,13 @@ def _load(file: Path, identity: dict) -> Optional[VideoIndex]:
             if header['identity'] != identity:
                 return None
             arrays = {name: saved[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        values = header['values']
+        values.update({name: Fraction(values[name]) for name in _FRACTIONS})
+        return VideoIndex(**values, **arrays)
+    except (OSError, ArithmeticError, ValueError, TypeError, KeyError,
+            EOFError, BadZipFile):
         # Not there, or not one of ours; it is written anew.
         return None
-    values = header['values']
-    values.update({name: Fraction(values[name]) for name in _FRACTIONS})
-    return VideoIndex(**values, **arrays)
 
 
 @contextmanager
@@ -78,8 +79,9 @@ def load_video_index(path: str) -> VideoIndex:
     """The index of a file, made once per file and machine.
 
     Making it reads the file from end to end, 10 s for an hour of 4K from a
-    cold disk; it is saved at :func:`index_file` and made anew when the
-    file's size or time of change differs. Where that folder cannot be
+    cold disk, and checks it (:func:`check_index`); it is saved at
+    :func:`index_file` and made anew when the file's size or time of change
+    differs. Where that folder cannot be
     written, a warning says so and each process makes its own.
 
     Args:
@@ -98,6 +100,7 @@ def load_video_index(path: str) -> VideoIndex:
     if index is not None:
         return index
     # Not at the top: who imports the readers must not pay for PyAV.
+    from .check_reader import check_index
     from .scan_video import scan_video
 
     try:
@@ -106,12 +109,12 @@ def load_video_index(path: str) -> VideoIndex:
         with _locked(file.with_suffix('.lock')):
             index = _load(file, identity)
             if index is None:
-                index = scan_video(path)
+                index = check_index(path, scan_video(path))
                 _save(file, index, identity)
     except OSError as error:
         warn(
             f'The index of {path!r} cannot be saved in {file.parent} '
             f'({error}); every process makes its own. Set DORA_MM_CACHE to a '
             'folder that can be written')
-        index = index or scan_video(path)
+        index = index or check_index(path, scan_video(path))
     return index

@@ -51,4 +51,5 @@ def probe_video(path: str) -> VideoInfo:
         has_open_gop=index.has_open_gop,
         has_variable_rate=index.has_variable_rate,
         seekable=index.seekable,
-        is_jpeg=len(index.positions) > 0)
+        is_jpeg=len(index.positions) > 0,
+        fault=index.fault)

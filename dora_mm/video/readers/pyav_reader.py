@@ -4,8 +4,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
+from dora_mm.video.display import Display
 from dora_mm.video.scaled_size import scaled_size
-from .seek_to_key import seek_to_key
 from .video_decode_error import REPAIR, VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
@@ -61,11 +61,13 @@ class PyAVReader(VideoReader):
     def check_video(cls, info: VideoInfo) -> None:
         """See :meth:`VideoReader.check_video`."""
         if not info.seekable:
+            fault = info.fault or ('it has no reliable time for each frame '
+                                   '(MPEG-TS, or times that are missing or '
+                                   'repeated)')
             raise ValueError(
-                f'{info.path!r} has no reliable time for each frame (MPEG-TS, '
-                'or times that are missing or repeated), so frames cannot be '
-                'found at random. Prepare it: python tools/prepare_video.py '
-                f'{info.path} --out-dir DIR, and train on the result')
+                f'frames of {info.path!r} cannot be sought: {fault}. Prepare '
+                f'it: python tools/prepare_video.py {info.path} --out-dir '
+                'DIR, and train on the result')
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
@@ -110,29 +112,49 @@ class PyAVReader(VideoReader):
             self.close()
             raise self._error(error, begin) from error
 
-    def to_rgb(self, frame) -> np.ndarray:
-        """Scale and convert a frame of :meth:`iter_frames`.
+    def to_rgb(self,
+               frame: Any,
+               stream: Any = None,
+               size: Optional[Tuple[int, int]] = None) -> np.ndarray:
+        """Scale, convert and turn a decoded frame as it is to be shown.
 
         Args:
             frame (av.VideoFrame): The frame.
+            stream (av.VideoStream, optional): Its stream; None takes the one
+                that is open.
+            size (tuple[int, int], optional): Width and height of the film as
+                shown; None takes those of the index.
 
         Returns:
             np.ndarray: uint8 (H, W, 3).
+
+        Raises:
+            ValueError: If the picture has not the shape of the film's first.
         """
         import av
 
         if self._reformatter is None:
             self._reformatter = av.video.reformatter.VideoReformatter()
-        size = (frame.width, frame.height)
+        display = Display.of(frame, stream or self._stream)
+        shown = display.shown_size(frame.width, frame.height)
+        film = size or (self.index.width, self.index.height)
+        if not any(film):
+            film = shown
+        if abs(shown[0] * film[1] - shown[1] * film[0]) > max(*shown, *film):
+            raise ValueError(
+                'the picture must keep its shape to the end, but it changes '
+                f'from {film[0]}x{film[1]} to {shown[0]}x{shown[1]}')
         if self.short_side is not None:
-            size = scaled_size(*size, self.short_side)
-        return self._reformatter.reformat(
-            frame,
-            *size,
-            format='rgb24',
-            interpolation='AREA' if size != (frame.width,
-                                             frame.height) else 'BILINEAR',
-            threads=1).to_ndarray()
+            film = scaled_size(*film, self.short_side)
+        stored = display.stored_size(*film)
+        same = stored == (frame.width, frame.height)
+        return display.orient(
+            self._reformatter.reformat(
+                frame,
+                *stored,
+                format='rgb24',
+                interpolation='BILINEAR' if same else 'AREA',
+                threads=1).to_ndarray())
 
     def close(self) -> None:
         """See :meth:`VideoReader.close`."""
@@ -146,14 +168,12 @@ class PyAVReader(VideoReader):
             return
         if not os.path.isfile(self.path):
             raise FileNotFoundError('the file is gone')
-        import av
+        from .open_film import open_film  # imports PyAV
 
-        self._container = av.open(self.path)
+        self._container, self._stream = open_film(self.path, self.num_threads)
         self._owned = weakref.finalize(self, _keep_if_foreign, os.getpid(),
                                        self._container)
         self._owned.atexit = False
-        self._stream = self._container.streams.video[0]
-        self._stream.codec_context.thread_count = self.num_threads
 
     def _error(self,
                error: Exception,
@@ -163,8 +183,13 @@ class PyAVReader(VideoReader):
 
     def _packets_from(self, time: int) -> Iterator:
         """Packets from the key frame on that a time can be decoded from."""
+        from .seek_to_key import seek_to_key  # imports PyAV
+
         return seek_to_key(self._container, self._stream, self.index.key_times,
-                           self.index.key_number(time))
+                           self._first_key(time))
+
+    def _first_key(self, time: int) -> int:
+        return max(0, self.index.key_number(time) - self.index.run_up)
 
     def _skip_unless(self, wanted: bool) -> None:
         """Leave out the next picture if no other one refers to it."""
@@ -188,10 +213,13 @@ class PyAVReader(VideoReader):
 
     def _decode_run(self, run: Set[int], found: Dict[int, np.ndarray]) -> None:
         """Add the frames of one group of pictures to ``found``."""
+        from .seek_to_key import decode_after_seek
+
         unsent = set(run)
+        key_time = int(self.index.key_times[self._first_key(min(run))])
         for packet in self._packets_from(min(run)):
             self._skip_unless(packet.pts in run)
-            frames = packet.decode()
+            frames = decode_after_seek(packet, key_time)
             unsent.discard(packet.pts)
             if not unsent and packet.size:
                 frames += self._stream.codec_context.decode(None)

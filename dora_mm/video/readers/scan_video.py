@@ -8,7 +8,8 @@ from typing import List, Optional
 import av
 import numpy as np
 
-from .seek_to_key import seek_to_key
+from .open_film import open_film
+from .seek_to_key import decode_after_seek, seek_to_key
 from .video_index import VideoIndex
 
 
@@ -80,7 +81,8 @@ def _decoded_times(container, stream, key_times, number: int) -> List[int]:
     times = []
     try:
         for packet in seek_to_key(container, stream, key_times, number):
-            times += [f.pts for f in packet.decode() if f.pts is not None]
+            frames = decode_after_seek(packet, int(key_times[number]))
+            times += [f.pts for f in frames if f.pts is not None]
     except (av.error.FFmpegError, LookupError):
         pass
     return times
@@ -174,21 +176,17 @@ def scan_video(path: str) -> VideoIndex:
             remedy.
     """
     try:
-        container = av.open(path)
+        container, stream = open_film(path)
     except (av.error.FFmpegError, OSError) as error:
         raise ValueError(
             f'{path!r} ({os.path.getsize(path)} bytes) cannot be opened as a '
             f'video: {error}. It may be cut short, or no video at all. '
             'Download it again or leave it out') from error
     with container:
-        if not container.streams.video:
-            raise ValueError(f'{path!r} has no video stream. Leave it out')
-        stream = container.streams.video[0]
         return _index_of(path, container, stream)
 
 
 def _index_of(path: str, container, stream) -> VideoIndex:
-    stream.codec_context.thread_count = 1
     # Not the decoder's own name, which is 'libdav1d' for AV1.
     codec = stream.codec_context.codec.canonical_name
     num_entries = len(stream.index_entries)

@@ -1,4 +1,6 @@
-from typing import Iterator, Sequence
+from typing import Any, Iterator, List, Sequence
+
+from av.error import FFmpegError
 
 
 def seek_to_key(container, stream, key_times: Sequence[int],
@@ -45,3 +47,27 @@ def seek_to_key(container, stream, key_times: Sequence[int],
 def _chain(first, rest: Iterator) -> Iterator:
     yield first
     yield from rest
+
+
+def decode_after_seek(packet: Any, key_time: int) -> List[Any]:
+    """Decode a packet; errors of frames shown before the key frame are none.
+
+    In an open group of pictures these refer to the group before, which was
+    not decoded, and nothing behind the key frame refers to them.
+
+    Args:
+        packet (av.Packet): Of :func:`seek_to_key`.
+        key_time (int): Presentation time of its first packet.
+
+    Returns:
+        list[av.VideoFrame]: What comes out of the decoder.
+
+    Raises:
+        av.error.FFmpegError: If a later frame is damaged.
+    """
+    try:
+        return packet.decode()
+    except FFmpegError:
+        if packet.pts is None or packet.pts >= key_time:
+            raise
+        return []

@@ -34,7 +34,15 @@ class VideoIndex:
         has_edit_list (bool): Some frames are hidden by an edit list.
         has_open_gop (bool): Frames shown before a key frame need the group
             of pictures before it, though they are stored behind it.
-        has_odd_times (bool): Presentation times are missing or not unique.
+        has_odd_times (bool): Presentation times are missing, not unique or
+            not those of the frames that come out of the decoder.
+        width (int): Of the pictures as they are shown, in pixels; 0 if that
+            is not known.
+        height (int): Likewise.
+        run_up (int): By how many key frames earlier than the one before a
+            frame decoding must start.
+        fault (str): What was found wrong when frames were sought; empty if
+            nothing was.
     """
     codec: str
     container: str
@@ -49,6 +57,10 @@ class VideoIndex:
     has_edit_list: bool = False
     has_open_gop: bool = False
     has_odd_times: bool = False
+    width: int = 0
+    height: int = 0
+    run_up: int = 0
+    fault: str = ''
 
     @property
     def num_frames(self) -> int:
@@ -76,7 +88,8 @@ class VideoIndex:
         MPEG-TS has no index and repeats its times, and times that are
         missing or not unique do not tell one frame from another.
         """
-        return not self.has_odd_times and self.container != 'mpegts'
+        return (not self.has_odd_times and not self.fault
+                and self.container != 'mpegts')
 
     def key_number(self, time: int) -> int:
         """Number of the key frame from which a time can be decoded.

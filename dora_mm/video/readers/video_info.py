@@ -19,9 +19,10 @@ class VideoInfo:
         has_variable_rate (bool): A frame is more than one and a half frames
             off its place at a constant rate.
         seekable (bool): A seek finds the same frames as decoding from the
-            start; not so in MPEG-TS.
+            start, as far as was checked; not so in MPEG-TS.
         is_jpeg (bool): Every frame is a JPEG of its own, as in prepared
             videos.
+        fault (str): What was found wrong when frames were sought.
     """
     path: str
     num_frames: int
@@ -34,3 +35,4 @@ class VideoInfo:
     has_variable_rate: bool = False
     seekable: bool = True
     is_jpeg: bool = False
+    fault: str = ''

@@ -1,0 +1,232 @@
+"""A file is read right, in the shape it is shown in, or it is refused.
+
+The right value is that of FFmpeg's own program, or of decoding in one pass.
+"""
+import struct
+import subprocess
+from fractions import Fraction
+
+import av
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from dora_mm.datasets.transforms import LoadClipFromBlock
+from dora_mm.video.readers import (DecordReader, PyAVReader, VideoDecodeError,
+                                   build_reader)
+from dora_mm.video.readers.probe_video import probe_video
+
+WIDTH, HEIGHT, NUM = 160, 64, 150
+
+
+def bars(number, size=(WIDTH, HEIGHT)):
+    """Ten vertical bars spell the number; the upper left corner is dark."""
+    width, height = size
+    bits = np.array([number >> bit & 1 for bit in range(10)])
+    row = np.where(bits, 220, 60).repeat(width // 10)
+    picture = np.repeat(row[None, :, None], height, 0).repeat(3, 2)
+    picture[:height // 4] //= 2
+    return picture.astype(np.uint8)
+
+
+def number_of(picture):
+    middles = picture[picture.shape[0] // 2].reshape(10, -1, 3)
+    return int(((middles.mean((1, 2)) > 130) * 2**np.arange(10)).sum())
+
+
+def write(path, x264='keyint=12', codec='libx264', size=None, **options):
+    """150 numbered frames; ``size`` maps a frame number to its size."""
+    muxer = options.pop('muxer', {})
+    rotation, aspect = options.pop('rotation', None), options.pop('sar', None)
+    if codec == 'libx264':
+        options.update({'preset': 'veryfast', 'x264-params': x264})
+    with av.open(str(path), 'w', options=muxer) as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height = WIDTH, HEIGHT
+        stream.pix_fmt = 'yuv420p'
+        stream.codec_context.thread_count = 1
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if isinstance(rotation, int):
+            stream.set_display_rotation(rotation)
+        elif rotation is not None:
+            stream.set_display_matrix(rotation)
+        for number in range(NUM):
+            image = av.VideoFrame.from_ndarray(bars(number), format='rgb24')
+            container.mux(stream.encode(image))
+        container.mux(stream.encode())
+    return str(path)
+
+
+def without_box(path, kind):
+    """Hide a table of an mp4, as if its muxer had not written it."""
+    data = open(path, 'rb').read()
+    place = data.index(kind, data.rindex(b'moov'))
+    assert struct.unpack('>I', data[place - 4:place])[0] < len(data)
+    with open(path, 'wb') as file:
+        file.write(data[:place] + b'free' + data[place + 4:])
+    return path
+
+
+def by_ffmpeg(path, size):
+    """The first frame as FFmpeg's program shows it."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-v', 'error', '-i', path]
+    command += ['-frames:v', '1', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-']
+    data = subprocess.run(command, capture_output=True, check=True).stdout
+    return np.frombuffer(data, np.uint8).reshape(size[1], size[0], 3)
+
+
+KINDS = {
+    'avi.avi': dict(x264='keyint=12:bframes=0'),
+    'avi_with_b_frames.avi': dict(x264='keyint=12:bframes=3'),
+    'intra_refresh.mp4': dict(x264='intra-refresh=1:keyint=30'),
+    'pyramid.mkv': dict(x264='keyint=30:bframes=4:b-pyramid=normal'),
+    'flash.flv': {},
+    'quicktime.mov': {},
+    'mpeg4.avi': dict(codec='mpeg4', g='12', bf='2'),
+    'mpeg2.mpg': dict(codec='mpeg2video', g='12', bf='2'),
+    'windows.wmv': dict(codec='wmv2', g='12'),
+    'without_stss.mp4': dict(table=b'stss'),
+    'without_ctts.mp4': dict(x264='keyint=12:bframes=3', table=b'ctts'),
+}
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_frame_n_shows_n_or_the_file_is_refused(tmp_path, name):
+    settings = dict(KINDS[name])
+    table = settings.pop('table', None)
+    path = write(tmp_path / name, **settings)
+    if table is not None:
+        without_box(path, table)
+    info = probe_video(path)
+    # FFmpeg's program, too, shows 148 of a file that has lost its offsets.
+    assert info.num_frames == (148 if name == 'without_ctts.mp4' else NUM)
+    asked = np.random.default_rng(0).permutation(NUM)[:30]
+    refused = set()
+    for cls in (PyAVReader, DecordReader):
+        try:
+            cls.check_video(info)
+        except ValueError as error:
+            assert 'prepare_video.py' in str(error)
+            refused.add(cls)
+            continue
+        reader = cls(path)
+        shown = [number_of(reader.get_frames([n])[0]) for n in asked]
+        assert shown == asked.tolist()
+    # Only in these the times are not those of the frames.
+    assert (PyAVReader in refused) == (name in ('avi_with_b_frames.avi',
+                                                'without_ctts.mp4'))
+    if name == 'avi.avi':
+        assert refused == {DecordReader}
+    if PyAVReader in refused:
+        with pytest.raises(ValueError, match='cannot be sought'):
+            build_reader(path)
+
+
+@pytest.mark.parametrize('matrix', [
+    90, 180, 270,
+    [-1, 0, 0, 0, 1, 0, 0, 0, 1],
+    [1, 0, 0, 0, -1, 0, 0, 0, 1],
+    [0, 1, 0, 1, 0, 0, 0, 0, 1],
+])  # yapf: disable
+def test_pictures_are_shown_as_ffmpeg_shows_them(tmp_path, matrix):
+    if not isinstance(matrix, int):
+        scale = [1 << 16, 1 << 16, 1 << 30] * 3
+        matrix = [m * s for m, s in zip(matrix, scale)]
+    path = write(tmp_path / 'turned.mp4', rotation=matrix)
+    turned = matrix in (90, 270, [0, 1 << 16, 0, 1 << 16, 0, 0, 0, 0, 1 << 30])
+    size = (HEIGHT, WIDTH) if turned else (WIDTH, HEIGHT)
+    expected = by_ffmpeg(path, size).astype(int)
+    shown = PyAVReader(path).get_frames([0])[0]
+    assert shown.shape == expected.shape
+    assert np.abs(shown - expected).max() <= 2
+    load = LoadClipFromBlock(short_side=HEIGHT)
+    for begin in (0, 50):  # in the block, and beside it
+        results = dict(
+            video_path=path, frame_indices=np.array([0]), slot=0,
+            windows=[(path, begin, NUM)], upcoming=None)  # yapf: disable
+        clip = load.transform(results)['clip']
+        assert clip[0].shape == expected.shape
+        assert np.abs(clip[0] - expected).mean() < 4
+
+
+def test_pixels_that_are_not_square_are_made_so(tmp_path):
+    path = write(tmp_path / 'wide.mp4', sar=Fraction(2, 1))
+    picture = PyAVReader(path).get_frames([77])[0]
+    assert picture.shape == (HEIGHT, 2 * WIDTH, 3)
+    assert number_of(picture) == 77
+    with pytest.raises(ValueError, match='not read right by decord'):
+        DecordReader.check_video(probe_video(path))
+
+
+def test_cover_art_is_not_the_film(tmp_path):
+    film, path = write(tmp_path / 'film.mp4'), tmp_path / 'cover.mp4'
+    art = av.CodecContext.create('mjpeg', 'w')
+    art.width, art.height, art.pix_fmt = 64, 64, 'yuvj420p'
+    art.time_base = Fraction(1, 25)
+    frame = av.VideoFrame.from_ndarray(
+        bars(0, (64, 64))[:, :64].repeat(2, 1)[:, :64], format='rgb24')
+    jpeg = bytes(art.encode(frame.reformat(format='yuvj420p'))[0])
+    (tmp_path / 'art.jpg').write_bytes(jpeg)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-v', 'error', '-i']
+    command += [str(tmp_path / 'art.jpg'), '-i', film, '-map', '0', '-map']
+    command += ['1', '-c', 'copy', '-disposition:v:0', 'attached_pic']
+    subprocess.run([*command, str(path)], check=True)
+    assert probe_video(str(path)).num_frames == NUM
+    assert number_of(build_reader(str(path)).get_frames([93])[0]) == 93
+
+
+def test_a_picture_that_changes_its_shape_is_named(tmp_path):
+    """Two streams of packets, one behind the other, as in a broadcast."""
+    path = tmp_path / 'changes.mkv'
+    with av.open(str(path), 'w') as container:
+        muxed, begin = None, 0
+        for size in ((WIDTH, HEIGHT), (80, HEIGHT)):
+            context = av.CodecContext.create('libx264', 'w')
+            context.width, context.height = size
+            context.pix_fmt, context.time_base = 'yuv420p', Fraction(1, 25)
+            context.framerate = 25
+            # With its header in every key frame.
+            context.options = {'preset': 'veryfast', 'bf': '0', 'g': '10'}
+            if muxed is None:
+                muxed = container.add_mux_stream(
+                    'h264', rate=25, width=size[0], height=size[1])
+            packets = []
+            for number in range(40):
+                image = av.VideoFrame.from_ndarray(
+                    bars(begin + number, size), format='rgb24')
+                image.pts = begin + number
+                image.time_base = Fraction(1, 25)
+                packets += context.encode(image)
+            for packet in packets + context.encode():
+                packet.stream = muxed
+                packet.time_base = Fraction(1, 25)
+                container.mux(packet)
+            begin += 40
+    reader = PyAVReader(str(path))
+    assert number_of(reader.get_frames([13])[0]) == 13
+    with pytest.raises(VideoDecodeError, match='160x64 to 80x64'):
+        reader.get_frames([13, 61])
+
+
+def test_one_wrong_bit_is_an_error_or_changes_nothing(tmp_path):
+    path = write(tmp_path / 'sound.mp4', x264='keyint=30:bframes=2')
+    right = PyAVReader(path).get_frames(range(NUM))
+    data = bytearray(open(path, 'rb').read())
+    begin, end = data.index(b'mdat') + 4, data.rindex(b'moov') - 4
+    raised = wrong = 0
+    for place in np.random.default_rng(0).integers(begin, end, 12):
+        damaged = bytearray(data)
+        damaged[place] ^= 16
+        file = tmp_path / f'{place}.mp4'
+        file.write_bytes(damaged)
+        reader = PyAVReader(str(file))
+        for first in range(0, reader.num_frames - 7, 15):
+            numbers = range(first, first + 8)
+            try:
+                clip = reader.get_frames(numbers)
+            except VideoDecodeError:
+                raised += 1
+                continue
+            wrong += not np.array_equal(clip, right[first:first + 8])
+    assert raised >= 6 and wrong == 0
