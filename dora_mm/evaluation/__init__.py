@@ -1,12 +1,13 @@
 """Metrics, and the pure functions behind them."""
 from .corloc_metric import CorLocMetric
 from .davis_metric import DAVISMetric
+from .discovery_metric import DiscoveryMetric
 from .got10k_metric import GOT10kMetric
 from .iou_metric import IoUMetric
 from .knn_metric import KNNMetric
 from .sweep_accuracy import SweepAccuracy
 
 __all__ = [
-    'CorLocMetric', 'DAVISMetric', 'GOT10kMetric', 'IoUMetric',
-    'KNNMetric', 'SweepAccuracy'
+    'CorLocMetric', 'DAVISMetric', 'DiscoveryMetric', 'GOT10kMetric',
+    'IoUMetric', 'KNNMetric', 'SweepAccuracy'
 ]

@@ -17,6 +17,7 @@ EXPECTED = {
     'evaluation/knn_imagenet': ['knn'],
     'evaluation/davis2017': ['davis'],
     'evaluation/got10k': ['got10k'],
+    'evaluation/discovery_voc': ['corloc'],
     'evaluation/lost_voc': ['lost_voc07', 'lost_voc12'],
     'evaluation/lost_coco20k': ['lost_coco20k'],
     'benchmarks/mmsegmentation/upernet_vit-s16_ade20k-160k': ['upernet'],

@@ -8,9 +8,10 @@ from .label_propagation import LabelPropagation
 from .load_backbone import load_backbone
 from .lost_detector import LOSTDetector
 from .model_loader import ModelLoader
+from .object_discovery import ObjectDiscovery
 
 __all__ = [
     'BoxTracker', 'ColourHistogram', 'DenseEncoder', 'FrozenEncoder',
-    'LOSTDetector', 'LabelPropagation', 'ModelLoader', 'build_backbone',
-    'load_backbone'
+    'LOSTDetector', 'LabelPropagation', 'ModelLoader', 'ObjectDiscovery',
+    'build_backbone', 'load_backbone'
 ]

@@ -1,4 +1,4 @@
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from dora_mm.registry import MODELS
+from ..utils.structures import TrackFeatures
 from .lost import lost_box
 
 
@@ -63,13 +64,20 @@ class LOSTDetector(BaseModel):
                 self._box(image), 'pred_box', field_type='metainfo')
         return data_samples
 
-    def _box(self, image):
+    def _box(self, image: Tensor) -> np.ndarray:
+        features, grid = self._features(image)
+        box = lost_box(features.key[0, 0], grid, self.num_patches)
+        height, width = image.shape[1:]
+        return np.multiply(
+            box, self.backbone.patch_size,
+            dtype=float).clip(0, (width, height, width, height))
+
+    def _features(self,
+                  image: Tensor) -> Tuple[TrackFeatures, Tuple[int, int]]:
+        """Keys and attention of the last layer, and the grid of patches."""
         patch = self.backbone.patch_size
         height, width = image.shape[1:]
         image = (image.to(self.mean.device).float() - self.mean) / self.std
         image = F.pad(image, (0, -width % patch, 0, -height % patch))
         grid = (image.shape[1] // patch, image.shape[2] // patch)
-        # all heads' keys of the last layer
-        keys = self.backbone.forward_track(image[None, None], -1).key[0, 0]
-        box = np.array(lost_box(keys, grid, self.num_patches), float) * patch
-        return box.clip(0, (width, height, width, height))
+        return self.backbone.forward_track(image[None, None], -1), grid
