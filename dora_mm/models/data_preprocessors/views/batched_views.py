@@ -28,9 +28,8 @@ def batched_views(clips: Tensor, draws: ViewDraws, mean: Tensor,
     Returns:
         Tensor: Normalised float32 (V, B, T, 3, S, S).
     """
-    device = clips.device
-    views = crop_resize(clips, to_device(draws.boxes, device), draws.size,
-                        draws.interpolation, to_device(draws.flips, device))
+    (boxes, flips), _ = to_device([draws.boxes, draws.flips], [], clips.device)
+    views = crop_resize(clips, boxes, draws.size, draws.interpolation, flips)
     images = apply_photometric(
         views.flatten(0, 2), draws.params, draws.max_sigma)
     torch.addcmul(-mean / std, images, 1 / std, out=images)

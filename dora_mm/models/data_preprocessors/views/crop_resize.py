@@ -3,6 +3,7 @@
 Letters: B clips, T frames, V views, C channels, H, W input height and width,
 S output size in pixels.
 """
+import math
 from typing import Optional
 
 import torch
@@ -23,6 +24,9 @@ def _cubic(x: Tensor) -> Tensor:
     inner = ((1.5 * x).sub_(2.5)).mul_(x).mul_(x).add_(1)
     outer = (-0.5 * x).add_(2.5).mul_(x).sub_(4).mul_(x).add_(2)
     return torch.where(x < 1, inner, outer)
+
+
+_FILTERS = dict(bilinear=(_triangle, 1), bicubic=(_cubic, 2))
 
 
 def resampling_matrix(start: Tensor,
@@ -49,20 +53,26 @@ def resampling_matrix(start: Tensor,
     Returns:
         Tensor: float32 (..., S, in_size); each row sums to 1.
     """
+    kernel, support = _FILTERS[interpolation]
     start, length = start.float()[..., None], length.float()[..., None]
     scale = length / out_size
     position = torch.arange(out_size, device=start.device) + 0.5
     if flip is not None:
         position = torch.where(flip[..., None], out_size - position, position)
     center = start + scale * position  # (..., S)
+    widening = scale.clamp(min=1)
 
-    pixel = torch.arange(in_size, device=start.device) + 0.5
-    inside = (pixel > start) & (pixel < start + length)  # (..., in_size)
-    distance = pixel - center[..., None]
-    distance /= scale.clamp(min=1)[..., None]
-    kernel = _triangle if interpolation == 'bilinear' else _cubic
-    weights = kernel(distance).mul_(inside[..., None, :])
-    return weights.div_(weights.sum(-1, keepdim=True))
+    # Weights are computed for the pixels around each centre alone.
+    num = min(in_size, math.ceil(2 * support * max(in_size / out_size, 1)) + 1)
+    first = (center - support * widening).floor_().clamp_(0, in_size - num)
+    index = first[..., None] + torch.arange(num, device=start.device)
+    pixel = index + 0.5  # (..., S, num)
+    weights = kernel((pixel - center[..., None]).div_(widening[..., None]))
+    start, end = start[..., None], (start + length)[..., None]
+    weights.mul_((pixel > start) & (pixel < end))
+    weights.div_(weights.sum(-1, keepdim=True))
+    matrix = weights.new_zeros(*center.shape, in_size)
+    return matrix.scatter_(-1, index.long(), weights)
 
 
 def crop_resize(clips: Tensor,
@@ -98,24 +108,29 @@ def crop_resize(clips: Tensor,
     """
     b, t, c, h, w = clips.shape
     v = boxes.shape[0]
-    top, left, height, width = boxes.unbind(-1)
-    rows = resampling_matrix(top, height, h, out_size, interpolation)
-    cols = resampling_matrix(left, width, w, out_size, interpolation, flips)
-    rows, cols = (  # (V, B, T or 1, S, in) -> (B, T, V, S, in)
-        matrix.permute(1, 2, 0, 3, 4).expand(b, t, v, *matrix.shape[-2:])
-        for matrix in (rows, cols))
+    flips = torch.zeros_like(boxes[..., 0]) if flips is None else flips
+    boxes = boxes.permute(1, 2, 0, 3)  # (B, T or 1, V, 4)
+    # Both axes at once: what an axis lacks to the longer one has no weight.
+    flips = torch.stack((torch.zeros_like(flips), flips)).permute(0, 2, 3, 1)
+    matrices = resampling_matrix(
+        torch.stack((boxes[..., 0], boxes[..., 1])),
+        torch.stack((boxes[..., 2], boxes[..., 3])), max(h, w), out_size,
+        interpolation, flips.bool())
+    rows, cols = matrices.expand(-1, -1, t, -1, -1, -1)
 
     # With the rows of all channels side by side the views of a frame share
     # its pixels in one product, and no product needs a copy of the other.
-    # The scale of 8 bits goes into a matrix, which is smaller than the frame.
     # (B, T, H, C, W):
     pixels = clips.transpose(2, 3).to(
         torch.float32, memory_format=torch.contiguous_format)
-    x = torch.bmm((rows / 255).reshape(b * t, v * out_size, h),
+    x = torch.bmm(rows.reshape(b * t, v * out_size, -1)[..., :h],
                   pixels.view(b * t, h, c * w))
-    x = torch.bmm(
+    x = torch.baddbmm(  # the product alone, from 0 - 255 to 0 - 1
+        x.new_empty(1),
         x.view(b * t * v, out_size * c, w),
-        cols.reshape(b * t * v, out_size, w).transpose(1, 2))
+        cols.reshape(b * t * v, out_size, -1)[..., :w].transpose(1, 2),
+        beta=0,
+        alpha=1 / 255)
     x = x.view(b, t, v, out_size, c, out_size).permute(2, 0, 1, 4, 3, 5)
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     return torch.clamp(x, 0, 1, out=out)

@@ -1,17 +1,17 @@
 """Colour operations on batches, with one parameter per image.
 
-Each equals the operation of torchvision (hence of PIL) on one float image;
-kornia's functions of the same names do not (its contrast knows no mean, its
-saturation works in HSV, its brightness adds), see docs/benchmarks.md.
+Each step equals the operation of torchvision (hence of PIL) on one float
+image; kornia's functions of the same names do not (its contrast knows no mean,
+its saturation works in HSV, its brightness adds), see docs/benchmarks.md.
 
 Letters: N images, 3 RGB channels, H, W pixels. All images are float in
 [0, 1] and contiguous, all parameters (N, 1, 1, 1).
 """
-from typing import Iterator, Tuple
+from functools import lru_cache
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .photometric_params import JITTER_OPS, PhotometricParams
@@ -33,33 +33,10 @@ def to_gray(images: Tensor) -> Tensor:
     return (r * red).add_(green, alpha=g).add_(blue, alpha=b)
 
 
-def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    """``factor * images + (1 - factor) * other``, clamped to [0, 1]."""
-    return torch.lerp(other, images, factor).clamp_(0, 1)
-
-
-def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Multiply by ``factor``: 0 is black, 1 the image."""
-    return (images * factor).clamp_(0, 1)
-
-
-def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Blend with the image's mean luma: 0 is flat, 1 the image."""
-    # The luma of the mean is the mean of the luma, with one pass less.
-    mean = to_gray(images.mean(dim=(2, 3), keepdim=True))
-    return _blend(images, mean, factor)
-
-
-def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """Blend with the luma: 0 is grey, 1 the image."""
-    return _blend(images, to_gray(images), factor)
-
-
 def adjust_hue(images: Tensor, factor: Tensor) -> Tensor:
     """Turn the hue of HSV by ``factor`` turns, in [-0.5, 0.5]."""
     red, green, blue = images.split(1, dim=1)
-    high = torch.maximum(torch.maximum(red, green), blue)
-    low = torch.minimum(torch.minimum(red, green), blue)
+    low, high = torch.aminmax(images, dim=1, keepdim=True)
     chroma = high - low
     # A grey pixel has no hue; any finite one will do, as chroma is 0.
     divisor = torch.where(chroma > 0, chroma, 1)
@@ -70,14 +47,12 @@ def adjust_hue(images: Tensor, factor: Tensor) -> Tensor:
     hue += 6 * factor  # in sextants, of any sign
     # A channel is full within one sextant of its own hue (0, 2, 4), absent
     # beyond two, and linear between.
-    own = torch.arange(0, 6, 2, device=images.device)
-    away = (hue -
-            own.view(1, 3, 1, 1)).remainder_(6).sub_(3).abs_().sub_(1).clamp_(
-                0, 1)
-    return away.mul_(chroma).add_(low)
+    own = torch.arange(0, 6, 2, device=images.device).view(1, 3, 1, 1)
+    away = (hue - own).remainder_(6).sub_(3).abs_()  # 3 at its own hue
+    return torch.addcmul(low - chroma, away, chroma).clamp_(low, high)
 
 
-def to_gray_rgb(images: Tensor, _: Tensor) -> Tensor:
+def to_gray_rgb(images: Tensor) -> Tensor:
     """Luma repeated over the three channels."""
     return to_gray(images).expand_as(images)
 
@@ -99,19 +74,35 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
         Tensor: (N, 3, H, W).
     """
     n, c, h, w = images.shape
-    taps = torch.arange(-radius, radius + 1, device=images.device)
+    taps = torch.arange(radius + 2, device=images.device)
     kernel = torch.exp(-0.5 * (taps / sigma.view(n, 1)).square_())
-    kernel = kernel.div_(kernel.sum(1, keepdim=True))
-    kernel = kernel.repeat_interleave(c, 0).view(n * c, 1, -1, 1)
-    x = F.pad(
-        images, (radius, ) * 4, mode='reflect').view(1, n * c, -1,
-                                                     w + 2 * radius)
-    x = F.conv2d(x, kernel, groups=n * c)
-    x = F.conv2d(x, kernel.transpose(2, 3), groups=n * c)
-    return x.view(n, c, h, w)
+    kernel = kernel.mul_(taps <= radius)  # (n, radius + 2), the last one 0
+    kernel = kernel.div_(2 * kernel.sum(1, keepdim=True) - 1)
+    rows, cols = (
+        kernel[:, _mirrored_taps(size, radius, images.device)].sum(1)
+        for size in (h, w))
+    # A convolution would have a group for every channel of every image.
+    x = torch.bmm(images.reshape(n, c * h, w), cols.transpose(1, 2))
+    return torch.matmul(rows[:, None], x.view(n, c, h, w))
 
 
-def solarize(images: Tensor, _: Tensor) -> Tensor:
+@lru_cache(maxsize=8)
+def _mirrored_taps(size: int, radius: int, device: torch.device) -> Tensor:
+    """Distance of pixel j from output i along an axis with mirrored borders.
+
+    Returns:
+        Tensor: int64 (3, size, size), [., i, j]: of j itself and of its
+        images beyond the first and the last pixel; ``radius + 1`` where that
+        is out of reach or where there is no image.
+    """
+    i, j = np.ogrid[:size, :size]
+    far = radius + 1
+    taps = np.stack((abs(j - i), np.where(j > 0, i + j, far),
+                     np.where(j < size - 1, 2 * (size - 1) - i - j, far)))
+    return torch.from_numpy(np.minimum(taps, far)).to(device)
+
+
+def solarize(images: Tensor) -> Tensor:
     """Invert the values from 1/2 up.
 
     PIL inverts from 128 of 255 up; a float that rounds to 128 is >= 1/2.
@@ -119,18 +110,56 @@ def solarize(images: Tensor, _: Tensor) -> Tensor:
     return torch.minimum(images, 1 - images)
 
 
-def _steps(
-        params: PhotometricParams
-) -> Iterator[Tuple[str, np.ndarray, np.ndarray]]:
-    """Operation, indices of its images and their parameters, in order."""
-    for slot in range(len(JITTER_OPS)):
-        for op, name in enumerate(JITTER_OPS):
-            chosen = params.jitter & (params.order[:, slot] == op)
-            index = np.flatnonzero(chosen)
-            yield name, index, params.factors[index, op]
-    for name in ('gray', 'blur', 'solarize'):
-        index = np.flatnonzero(getattr(params, name))
-        yield name, index, params.sigma[index]
+class _Blend(NamedTuple):
+    """One step of the jitter, for neighbours in the order of the images."""
+    rows: slice
+    other: np.ndarray  # 1 less the factor: the other image's share
+    mean: np.ndarray  # 1 for contrast, else 0
+    luma: np.ndarray  # 1 for saturation, else 0
+
+
+def _jitter_plan(
+    params: PhotometricParams
+) -> Tuple[np.ndarray, List[_Blend], List[_Blend]]:
+    """Images in an order in which every step's are neighbours, and steps.
+
+    The hue is the one operation that is no blend. Sorted by its place, the
+    images that have a blend before it come first, those with one after it
+    last.
+
+    Returns:
+        Tuple[np.ndarray, List[_Blend], List[_Blend]]: Indices of the images
+        that are jittered, steps before the hue and after it.
+    """
+    hue_at = (params.order == JITTER_OPS.index('hue')).argmax(1)
+    chosen = np.flatnonzero(params.jitter)
+    chosen = chosen[np.argsort(-hue_at[chosen], kind='stable')]
+    hue_at = hue_at[chosen]
+
+    def step(slot: int, rows: slice) -> _Blend:
+        images = chosen[rows]
+        op = params.order[images, slot]
+        return _Blend(rows, 1 - params.factors[images, op],
+                      op == JITTER_OPS.index('contrast'),
+                      op == JITTER_OPS.index('saturation'))
+
+    before = [step(k, slice(0, (hue_at > k).sum())) for k in range(3)]
+    after = [
+        step(k, slice((hue_at >= k).sum(), len(chosen))) for k in range(1, 4)
+    ]
+    return chosen, before, after
+
+
+def _blend_in_place(images: Tensor, share: Tensor, mean: Tensor,
+                    luma: Tensor) -> None:
+    """Brightness, contrast or saturation of each image, in place.
+
+    All are ``(1 - share) * image + share * other``, where the other one is
+    black, or the mean luma (``mean`` = 1), or the luma (``luma`` = 1).
+    """
+    gray = to_gray(images)
+    other = torch.addcmul(mean * gray.mean((2, 3), keepdim=True), gray, luma)
+    images.lerp_(other, share).clamp_(0, 1)
 
 
 def apply_photometric(images: Tensor, params: PhotometricParams,
@@ -140,7 +169,7 @@ def apply_photometric(images: Tensor, params: PhotometricParams,
     Order as in DINO: the four jitter operations in the image's own random
     order, then grey, blur, solarise. Only the images that an operation was
     drawn for are touched. Which ones is known on the CPU, so the device
-    never reports back.
+    never reports back; all that it needs goes there in one copy.
 
     Args:
         images (Tensor): float32 in [0, 1] (N, 3, H, W). Changed in place.
@@ -150,27 +179,39 @@ def apply_photometric(images: Tensor, params: PhotometricParams,
     Returns:
         Tensor: ``images``.
     """
-    operations = dict(
-        brightness=adjust_brightness,
-        contrast=adjust_contrast,
-        saturation=adjust_saturation,
-        hue=adjust_hue,
-        gray=to_gray_rgb,
-        blur=lambda x, sigma: gaussian_blur(x, sigma, blur_radius(max_sigma)),
-        solarize=solarize)
-    steps = [step for step in _steps(params) if len(step[1])]
-    if not steps:
-        return images
-    # One copy for all steps instead of two small ones for each.
-    _, indices, values = zip(*steps)
-    lengths = [len(index) for index in indices]
-    packed = np.stack((np.concatenate(indices), np.concatenate(values)))
-    packed = to_device(packed, images.device)
-    indices = packed[0].long().split(lengths)
-    values = packed[1].to(images.dtype).view(-1, 1, 1, 1).split(lengths)
-    for (name, _, _), index, value in zip(steps, indices, values):
-        chosen = images.index_select(0, index)
-        images.index_copy_(0, index, operations[name](chosen, value))
+    chosen, before, after = _jitter_plan(params)
+    later = [
+        np.flatnonzero(flags)
+        for flags in (params.gray, params.blur, params.solarize)
+    ]
+    blends = [
+        values for step in (*before, *after)
+        for values in (step.other, step.mean, step.luma)
+    ]
+    index, (hue, sigma, *blends) = to_device(
+        [chosen, *later],
+        [params.factors[chosen, 3], params.sigma[later[1]], *blends],
+        images.device)
+    chosen, gray, blur, solarized = index
+
+    def blend(steps: List[_Blend], values: List[Tensor]) -> None:
+        for i, step in enumerate(steps):
+            if len(step.other):
+                _blend_in_place(jittered[step.rows], *values[3 * i:3 * i + 3])
+
+    if len(chosen):
+        jittered = images.index_select(0, chosen)
+        blend(before, blends[:9])
+        jittered = adjust_hue(jittered, hue)
+        blend(after, blends[9:])
+        images.index_copy_(0, chosen, jittered)
+    radius = blur_radius(max_sigma)
+    for rows, operation in ((gray, to_gray_rgb),
+                            (blur, lambda x: gaussian_blur(x, sigma, radius)),
+                            (solarized, solarize)):
+        if len(rows):
+            images.index_copy_(0, rows,
+                               operation(images.index_select(0, rows)))
     return images
 
 

@@ -2,10 +2,11 @@
 
 Letters: B clips, T frames, V views, H, W height and width in pixels.
 """
-from typing import Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dora_mm.utils.random_resized_crop import NUM_TRIES, box_sizes, central_box
 
@@ -34,9 +35,14 @@ def clip_uniforms(seeds: Sequence[int], stream: int,
         np.ndarray: float64 (B, \\*shape) in [0, 1).
     """
     block = np.empty((len(seeds), *shape))
+    philox = np.random.Philox(key=0)
+    generator, fresh = np.random.Generator(philox), philox.state
+    key = fresh['state']['key']
     for row, seed in zip(block, seeds):
-        key = np.array([seed, stream], dtype=np.uint64)
-        row[...] = np.random.Generator(np.random.Philox(key=key)).random(shape)
+        # A fifth of the cost of a new generator, and the same numbers.
+        key[0], key[1] = seed, stream
+        philox.state = fresh
+        generator.random(out=row)
     return block
 
 
@@ -74,13 +80,29 @@ def random_resized_boxes(uniforms: np.ndarray, height: int, width: int,
     return boxes.astype(np.int64)
 
 
-def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy parameters to ``device`` without making the host wait.
+def to_device(indices: Sequence[np.ndarray], values: Sequence[np.ndarray],
+              device: torch.device) -> Tuple[List[Tensor], List[Tensor]]:
+    """Copy parameters to a device in one piece, without a wait of the host.
 
     A copy from pageable memory waits for the stream; one from pinned memory
     is queued like a kernel.
+
+    Args:
+        indices (Sequence[np.ndarray]): Whole numbers below 2**24, or bool.
+        values (Sequence[np.ndarray]): (N, ) each.
+        device (torch.device): Where they are needed.
+
+    Returns:
+        Tuple[List[Tensor], List[Tensor]]: int64 tensors of the shapes of
+        ``indices``; float32 (N, 1, 1, 1).
     """
-    tensor = torch.from_numpy(array)
+    arrays = [*indices, *values]
+    packed = torch.from_numpy(
+        np.concatenate([a.ravel() for a in arrays], dtype=np.float32))
     if device.type == 'cuda':
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+        packed = packed.pin_memory()
+    packed = packed.to(device, non_blocking=True)
+    num = sum(a.size for a in indices)
+    whole = packed[:num].long().split([a.size for a in indices])
+    columns = packed[num:].view(-1, 1, 1, 1).split([a.size for a in values])
+    return [t.view(a.shape) for t, a in zip(whole, indices)], list(columns)

@@ -110,5 +110,10 @@ def test_uniforms_are_keyed_by_the_whole_seed_and_the_stream():
     block = clip_uniforms([5, 6, 5 + 2**32, 5 + 2**62], 0, (3, 4))
     assert len({tuple(row.ravel()) for row in block}) == 4
     assert (block[0] != clip_uniforms([5], 1, (3, 4))[0]).all()
+    for row, seed in zip(clip_uniforms([2**64 - 1, 5], 3, (7, )),
+                         (2**64 - 1, 5)):
+        philox = np.random.Philox(key=np.array([seed, 3], dtype=np.uint64))
+        np.testing.assert_array_equal(row,
+                                      np.random.Generator(philox).random(7))
     np.testing.assert_array_equal(
         clip_uniforms([6], 0, (2, 4))[0], block[1, :2])
