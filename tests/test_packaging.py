@@ -225,7 +225,7 @@ def test_train_runs_from_the_wheel(wheel_python, tmp_path):
                   cwd=tmp_path).strip()).parents[2]
     done = run(wheel_python, mim / 'tools' / 'train.py', 'no.py', cwd=tmp_path)
     assert done.returncode == 1
-    assert 'ValueError: config must be a file, but got no.py' in done.stderr
+    assert 'error: config must be a file, but got no.py' in done.stderr
 
 
 @pytest.mark.parametrize(('base', 'message'), [

@@ -37,7 +37,7 @@ PY
     "train_dataloader.dataset.start_stride=$stride"
 
 step 'publish the backbone'
-checkpoint=$(cat "$out/last_checkpoint")
+checkpoint=$out/$(cat "$out/last_checkpoint")
 rm -f "$out"/backbone_*.pth
 "$python" "$root/tools/publish_backbone.py" "$checkpoint" "$out/backbone.pth"
 

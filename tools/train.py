@@ -16,6 +16,9 @@ from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
+from dora_mm.utils.newest_checkpoint import newest_checkpoint, reads_whole
+from dora_mm.utils.run_main import run_main
+from dora_mm.utils.work_folder import hold_work_folder
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -130,6 +133,27 @@ def set_resume(cfg, resume):
     cfg.load_from = None if resume == 'auto' else resume
 
 
+def choose_checkpoint(cfg):
+    """Find what a run that resumes by itself goes on from.
+
+    Args:
+        cfg (Config): ``resume`` and ``load_from`` are set in place.
+
+    Raises:
+        ValueError: The checkpoint is damaged, or all in the folder are.
+    """
+    if not cfg.get('resume', False):
+        return
+    if cfg.get('load_from', None) is None:
+        path = newest_checkpoint(cfg.work_dir)
+        cfg.load_from = None if path is None else str(path)
+        cfg.resume = path is not None
+    elif osp.isfile(cfg.load_from) and not reads_whole(cfg.load_from):
+        raise ValueError(f'--resume must be a whole checkpoint, but got '
+                         f'{cfg.load_from}, which is damaged: give another '
+                         'one, or no path for the newest whole one')
+
+
 def merge_args(cfg, args):
     """Merge the command line into the config.
 
@@ -194,10 +218,13 @@ def main(argv=None):
                              'CPU only: leave it out')
         drop_amp(cfg)
     prepare_launch(cfg, get_device())
-    runner = (
-        RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg))
-    runner.train()
+    with hold_work_folder(cfg.work_dir):
+        choose_checkpoint(cfg)
+        runner = (
+            RUNNERS.build(cfg)
+            if 'runner_type' in cfg else Runner.from_cfg(cfg))
+        runner.train()
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -8,15 +8,16 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # By iteration: an epoch over an hours-long video takes hours. Two are kept
-    # because the hook removes the oldest one before it writes the next.
+    # in case that one is damaged later.
     checkpoint=dict(
-        type='CheckpointHook',
+        type='dora_mm.StepCheckpointHook',
         by_epoch=False,
         interval=2000,
         max_keep_ckpts=2,
         backend_args=dict(backend='dora_mm.atomic')),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     finite=dict(type='dora_mm.FiniteHook'),
+    plan=dict(type='dora_mm.RunPlanHook'),
 )
 
 env_cfg = dict(

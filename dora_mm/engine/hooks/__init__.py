@@ -5,6 +5,8 @@ from .late_runtime_info_hook import LateRuntimeInfoHook
 from .per_parameter_clip_hook import PerParameterClipHook
 from .pretrain_monitor_hook import PretrainMonitorHook
 from .replaced_clip_hook import ReplacedClipHook
+from .run_plan_hook import RunPlanHook
+from .step_checkpoint_hook import StepCheckpointHook
 from .step_seed_hook import StepSeedHook
 from .teacher_ema_hook import TeacherEMAHook
 from .teacher_temp_hook import TeacherTempHook
@@ -13,5 +15,6 @@ from .track_panel_hook import TrackPanelHook
 __all__ = [
     'FiniteHook', 'FreezeLastLayerHook', 'KNNHook', 'LateRuntimeInfoHook',
     'PerParameterClipHook', 'PretrainMonitorHook', 'ReplacedClipHook',
-    'StepSeedHook', 'TeacherEMAHook', 'TeacherTempHook', 'TrackPanelHook'
+    'RunPlanHook', 'StepCheckpointHook', 'StepSeedHook', 'TeacherEMAHook',
+    'TeacherTempHook', 'TrackPanelHook'
 ]

@@ -1,0 +1,68 @@
+import hashlib
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+from mmengine.runner import Runner
+
+_SECTIONS = ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg',
+             'train_dataloader', 'custom_hooks', 'auto_scale_lr')
+_SAMPLE = 1 << 16
+
+
+def run_facts(runner: Runner) -> Dict[str, Any]:
+    """What the numbers of a run depend on, as plain data.
+
+    Args:
+        runner (Runner): With its training loop built.
+
+    Returns:
+        dict: ``settings``, a flat dict from dotted keys of the config to
+        values, the number of processes among them; ``epoch_clips`` and
+        ``epoch_iters`` of a rank; ``videos``, a list of names, sizes in bytes
+        and hashes of a sample of the content, where the data set has videos.
+    """
+    loader = runner.train_dataloader
+    settings = dict(world_size=runner.world_size)
+    for section in _SECTIONS:
+        settings.update(_flatten(section, runner.cfg.get(section)))
+    return dict(
+        settings=settings,
+        epoch_clips=len(loader.dataset),
+        epoch_iters=len(loader),
+        videos=[
+            _identity(video.path)
+            for video in getattr(loader.dataset, 'videos', ())
+        ])
+
+
+def _flatten(name: str, value: Any) -> Iterator[Tuple[str, Any]]:
+    """Dotted keys and leaves; parts of a list go by their type."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key != '_scope_':
+                yield from _flatten(f'{name}.{key}', item)
+    elif isinstance(value, (list, tuple)) and any(
+            isinstance(item, dict) for item in value):
+        for number, item in enumerate(value):
+            label = item.get('type', number) if isinstance(
+                item, dict) else number
+            if item.get('param_name') if isinstance(item, dict) else None:
+                label = f'{label}({item["param_name"]})'
+            yield from _flatten(f'{name}.{label}', item)
+    elif isinstance(value, (list, tuple)):
+        yield name, repr(list(value))
+    elif value is None or isinstance(value, (bool, int, float, str)):
+        yield name, value
+    else:
+        yield name, type(value).__name__
+
+
+def _identity(path: str) -> List[Any]:
+    """Name, size and the hash of beginning, middle and end of a file."""
+    size = Path(path).stat().st_size
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for place in (0, size // 2, max(size - _SAMPLE, 0)):
+            file.seek(place)
+            digest.update(file.read(_SAMPLE))
+    return [Path(path).name, size, digest.hexdigest()]

@@ -1,0 +1,122 @@
+import json
+import os
+import re
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Union
+
+from .write_json import write_json
+
+# Seconds between two heartbeats, and without one after which a lock of
+# another host counts as stale.
+BEAT, STALE = 20, 120
+_LEFTOVER = re.compile(r'\.(iter|epoch)_\d+\.[0-9a-f]{8}\.pth|'
+                       r'\.last_checkpoint\.[0-9a-f]{8}')
+
+
+@contextmanager
+def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
+    """Let one run at a time write into a folder.
+
+    The main process of a run keeps ``.run.json`` there, with host, process,
+    start and a heartbeat, and removes what a killed run left half saved. The
+    lock of a process that has ended does not count. Whether a process of
+    another host runs cannot be seen: its lock counts until its heartbeat is
+    two minutes old. Other ranks do nothing.
+
+    Args:
+        work_dir (str | Path): The folder, made if it is missing.
+
+    Raises:
+        ValueError: If another run holds the folder.
+    """
+    rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
+    if rank != '0':
+        parent = os.getppid()
+        threading.Thread(
+            target=_end_with, args=(parent, ), daemon=True).start()
+        yield
+        return
+    folder = Path(work_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / '.run.json'
+    owner = _read(path)
+    if owner and _is_alive(owner):
+        raise ValueError(
+            f'work_dir must not be in use, but got {folder}, where process '
+            f'{owner["pid"]} on {owner["host"]} has trained since '
+            f'{owner["since"]}: choose another --work-dir, or end that run')
+    if owner:
+        print(f'{folder}: the run of process {owner["pid"]} on '
+              f'{owner["host"]} was ended; its lock is taken over')
+    for leftover in folder.glob('.*'):
+        if _LEFTOVER.fullmatch(leftover.name):
+            leftover.unlink()
+    mine = dict(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        born=_birth(os.getpid()),
+        since=time.strftime('%Y-%m-%d %H:%M:%S'))
+    write_json(path, dict(mine, beat=time.time()))
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            try:
+                write_json(path, dict(mine, beat=time.time()))
+            except OSError:  # a full disk ends the run elsewhere
+                pass
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    threading.Thread(
+        target=_end_with, args=(os.getppid(), ), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        path.unlink(missing_ok=True)
+
+
+def _end_with(launcher: int) -> None:
+    """End a rank whose torchrun was killed."""
+    if 'TORCHELASTIC_RUN_ID' not in os.environ:
+        return
+    while os.getppid() == launcher:
+        time.sleep(5)
+    print('error: torchrun has ended, so this rank ends', flush=True)
+    os._exit(1)
+
+
+def _read(path: Path) -> dict:
+    """The lock; none if it is not whole."""
+    try:
+        owner = json.loads(path.read_text())
+        return owner if {'host', 'pid', 'since', 'beat'} <= set(owner) else {}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _is_alive(owner: dict) -> bool:
+    if owner['host'] == socket.gethostname():
+        born = _birth(owner['pid'])
+        return born is not None and born == owner.get('born')
+    return time.time() - owner['beat'] < STALE
+
+
+def _birth(pid: int) -> Union[str, None]:
+    """When a process of this host began; None if there is none."""
+    try:
+        stat = Path(f'/proc/{pid}/stat').read_text()
+        return stat.rpartition(')')[2].split()[19]
+    except OSError:
+        pass
+    try:  # no /proc: whether there is one is all that can be told
+        os.kill(pid, 0)
+        return ''
+    except (OSError, TypeError, OverflowError):
+        return None

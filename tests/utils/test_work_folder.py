@@ -1,0 +1,100 @@
+"""One run a folder; what killed runs left is told and removed."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dora_mm.utils.newest_checkpoint import newest_checkpoint
+from dora_mm.utils.work_folder import hold_work_folder
+
+
+@pytest.fixture(autouse=True)
+def one_rank(monkeypatch):
+    for name in ('RANK', 'SLURM_PROCID', 'TORCHELASTIC_RUN_ID'):
+        monkeypatch.delenv(name, raising=False)
+
+
+HOLDER = ('import sys, time\n'
+          'from dora_mm.utils.work_folder import hold_work_folder\n'
+          'with hold_work_folder(sys.argv[1]):\n'
+          '    print("held", flush=True)\n'
+          '    time.sleep(60)')
+
+
+def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path, capsys):
+    first = subprocess.Popen([sys.executable, '-c', HOLDER,
+                              str(tmp_path)],
+                             stdout=subprocess.PIPE)
+    assert first.stdout.readline() == b'held\n'
+    (tmp_path / '.iter_6.0123abcd.pth').write_bytes(b'half')
+    (tmp_path / '.mine.pth').write_bytes(b'not ours')
+    with pytest.raises(ValueError, match=f'process {first.pid} on'):
+        with hold_work_folder(tmp_path):
+            pass
+    first.kill()
+    first.wait()
+    with hold_work_folder(tmp_path):
+        assert f'process {first.pid}' in capsys.readouterr().out
+        assert [p.name for p in tmp_path.glob('.*pth')] == ['.mine.pth']
+    assert not (tmp_path / '.run.json').exists()
+
+
+@pytest.mark.parametrize(('age', 'is_free'), [(10, False), (300, True)])
+def test_a_lock_of_another_host_counts_while_it_beats(tmp_path, age, is_free):
+    """Its process number, here that of a living process, proves nothing."""
+    (tmp_path / '.run.json').write_text(
+        json.dumps(
+            dict(
+                host='elsewhere',
+                pid=os.getpid(),
+                since='today',
+                beat=time.time() - age)))
+    if is_free:
+        with hold_work_folder(tmp_path):
+            assert socket.gethostname() in (tmp_path /
+                                            '.run.json').read_text()
+    else:
+        with pytest.raises(ValueError, match='on elsewhere'):
+            with hold_work_folder(tmp_path):
+                pass
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', '7', '{"pid": 3}'])
+def test_a_damaged_lock_holds_nothing(tmp_path, text):
+    (tmp_path / '.run.json').write_text(text)
+    with hold_work_folder(tmp_path):
+        pass
+
+
+def archive(path, damage=None):
+    import torch
+    torch.save(dict(weight=torch.arange(3000.)), path)
+    data = bytearray(path.read_bytes())
+    if damage == 'flip':
+        data[len(data) // 2] ^= 1
+    elif damage == 'cut':
+        data = data[:len(data) // 2]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    'named', ['', 'iter_9.pth', 'iter_12.pth', '/far/off/iter_9.pth'])
+@pytest.mark.parametrize('damage', ['flip', 'cut'])
+def test_newest_whole_checkpoint(tmp_path, named, damage):
+    """``last_checkpoint`` may be empty, wrong or of a folder that moved."""
+    assert newest_checkpoint(tmp_path) is None
+    for number in (3, 6, 9):
+        archive(tmp_path / f'iter_{number}.pth')
+    archive(tmp_path / 'iter_10.pth', damage)
+    (tmp_path / 'last_checkpoint').write_text(named)
+    assert newest_checkpoint(tmp_path).name == 'iter_9.pth'
+    (tmp_path / 'last_checkpoint').write_text('/far/off/iter_6.pth')
+    assert newest_checkpoint(tmp_path).name == 'iter_6.pth'
+    for path in tmp_path.glob('*.pth'):
+        path.write_bytes(b'no archive')
+    with pytest.raises(ValueError, match='must be whole, but got 4 damaged'):
+        newest_checkpoint(tmp_path)
