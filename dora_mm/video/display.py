@@ -86,3 +86,8 @@ class Display(NamedTuple):
         if self.flip_x:
             picture = picture[:, ::-1]
         return np.ascontiguousarray(picture)
+
+
+def same_shape(a: Tuple[int, int], b: Tuple[int, int]) -> bool:
+    """Whether two sizes differ by scaling alone, up to a pixel."""
+    return abs(a[0] * b[1] - a[1] * b[0]) <= max(*a, *b)

@@ -12,8 +12,12 @@ import numpy as np
 import pytest
 
 from dora_mm.datasets.transforms import LoadClipFromBlock
-from dora_mm.video.readers import (DecordReader, PyAVReader, VideoDecodeError,
-                                   build_reader)
+from dora_mm.video.preparation.prepare_settings import PrepareSettings
+from dora_mm.video.preparation.prepare_videos import prepare_videos
+from dora_mm.video.preparation.source_video import SourceVideo
+from dora_mm.video.readers import (DecordReader, MJPEGReader, PyAVReader,
+                                   VideoDecodeError, build_reader)
+from dora_mm.video.readers.load_video_index import load_video_index
 from dora_mm.video.readers.probe_video import probe_video
 
 WIDTH, HEIGHT, NUM = 160, 64, 150
@@ -230,3 +234,54 @@ def test_one_wrong_bit_is_an_error_or_changes_nothing(tmp_path):
                 continue
             wrong += not np.array_equal(clip, right[first:first + 8])
     assert raised >= 6 and wrong == 0
+
+
+def prepared(path, folder, **settings):
+    """A video made by the preparation, and its manifest."""
+    videos, errors = prepare_videos([path], folder,
+                                    PrepareSettings(**settings))
+    assert not errors
+    return str(videos[0].path), videos[0].manifest
+
+
+@pytest.mark.parametrize('name', ['avi_with_b_frames.avi', 'mpeg_ts.ts'])
+def test_preparation_makes_a_refused_file_right(tmp_path, name):
+    """The remedy that the refusal names works."""
+    path = write(tmp_path / name, x264='keyint=12:bframes=3')
+    copy, manifest = prepared(path, tmp_path / 'out')
+    assert not [r for r in manifest.excluded if r[2] == 'undecodable']
+    assert len(manifest.verified['compared']) == 16
+    frames = build_reader(copy).get_frames(range(NUM))
+    assert [number_of(frame) for frame in frames] == list(range(NUM))
+
+
+def test_a_wrong_index_is_seen_by_the_preparation(tmp_path, monkeypatch):
+    """The comparison counts frames itself."""
+    path = write(tmp_path / 'film.mp4')
+    wrong = SourceVideo.iter_shown
+
+    def later(self, segment):
+        frames = list(wrong(self, segment))
+        return iter([*frames[1:], frames[-1]])
+
+    monkeypatch.setattr(SourceVideo, 'iter_shown', later)
+    _, errors = prepare_videos([path], tmp_path / 'out', PrepareSettings())
+    assert '1 frame later better' in str(errors[path])
+
+
+def test_damage_in_a_prepared_video_is_an_error(tmp_path):
+    """A JPEG of which a bit is wrong can be decoded, most times."""
+    copy, _ = prepared(write(tmp_path / 'film.mp4'), tmp_path / 'out')
+    index = load_video_index(copy)
+    data = open(copy, 'rb').read()
+    for number in range(0, NUM, 15):
+        place = int(index.positions[number] + index.sizes[number] * 3 // 4)
+        damaged = bytearray(data)
+        damaged[place] ^= 4
+        with open(tmp_path / 'damaged.mp4', 'wb') as file:
+            file.write(damaged)
+        reader = MJPEGReader(str(tmp_path / 'damaged.mp4'))
+        reader._index = index
+        with pytest.raises(VideoDecodeError, match=f'JPEG of frame {number} '):
+            reader.get_frames([number])
+        reader.close()

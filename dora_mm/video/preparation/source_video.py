@@ -1,10 +1,10 @@
 from fractions import Fraction
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
 import av
 import numpy as np
 
-from dora_mm.video.display import Display
+from dora_mm.video.display import Display, same_shape
 from dora_mm.video.readers.open_film import open_film
 from dora_mm.video.readers.pyav_reader import PyAVReader
 
@@ -129,7 +129,8 @@ class SourceVideo:
         """Decode frames of the source, without those that damage reaches.
 
         A decoder conceals damage, and hands it on to the frames that refer to
-        a damaged one: nothing is sound until the next key frame.
+        a damaged one: nothing is sound until the next key frame. Pictures of
+        another shape than the first are left out as well.
 
         Args:
             begin (int): Number of the first frame; 0 if :attr:`sequential`.
@@ -144,6 +145,8 @@ class SourceVideo:
             if self.sequential else self.reader.iter_frames(begin, end))
         position = sound_from = begin
         for number, frame in frames:
+            if not self._keeps_shape(frame):
+                continue
             lost = number if frame.is_corrupt else number - 1
             if frame.is_corrupt or number > position:
                 next_key = np.searchsorted(keys, lost, side='right')
@@ -151,6 +154,12 @@ class SourceVideo:
             position = number + 1
             if number >= sound_from:
                 yield number, frame
+
+    def _keeps_shape(self, frame: Any) -> bool:
+        display = Display.of(frame)._replace(aspect=self._aspect)
+        return same_shape(
+            display.shown_size(frame.width, frame.height),
+            (self.width, self.height))
 
     def _decode_all(self, end: int) -> Iterator:
         """Numbers and frames in the order of decoding, from the first on."""

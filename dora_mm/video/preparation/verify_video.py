@@ -1,12 +1,12 @@
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 import av
 import numpy as np
 
 from dora_mm.video.plane_scaler import PlaneScaler, planes_of
+from dora_mm.video.readers.open_film import open_film
 from dora_mm.video.scaled_size import scaled_size
 from .prepare_settings import PrepareSettings
 from .segment_job import open_source
@@ -16,6 +16,8 @@ from .source_video import SourceVideo
 # at crf 20 keep real video above 35 dB, white noise above 30.
 _MIN_PSNR = 27.
 _MAX_PSNR = 99.  # of equal pictures
+# Of the film, from the first frame on: 300 frames of 4K, all of small files.
+_COUNTED_PIXELS = 2.5e9
 # A neighbour that differs from the right picture by less than this many times
 # the coding error cannot be told from it.
 _TELLING = 4.
@@ -71,23 +73,56 @@ def _frames_around(source: SourceVideo, numbers: Sequence[int],
     last = source.index.num_frames
     ranges = [(max(0, n - 1), min(last, n + 2))
               for n in source.shown[list(numbers)].tolist()]
-    whole: Dict[int, np.ndarray] = {}
-    if source.sequential:  # one pass over the file for all of them
-        wanted = set(chain(*(range(*r) for r in ranges)))
-        whole = {
+    limit = last if source.sequential else counted_frames(source)
+    wanted = {n for r in ranges if r[1] <= limit for n in range(*r)}
+    counted = _count(source.path, wanted, scaler)
+    if source.sequential and wanted - counted.keys():
+        counted = {  # damage has stopped the count
             n: scaler(frame)[0]
             for n, frame in source.sound_frames(0, last) if n in wanted
         }
     for number, (begin, end) in zip(numbers, ranges):
-        lumas = whole if source.sequential else {
-            n: scaler(frame)[0]
-            for n, frame in source.sound_frames(begin, end)
-        }
+        lumas = counted
+        missing = set(range(begin, end)) - counted.keys()
+        if missing and not source.sequential:
+            lumas = {
+                n: scaler(frame)[0]
+                for n, frame in source.sound_frames(begin, end)
+            }
         shown = int(source.shown[number])
         yield number, {
             n - shown: lumas[n]
             for n in range(begin, end) if n in lumas
         }
+
+
+def counted_frames(source: SourceVideo) -> int:
+    """So many frames of a source are counted from its first one on."""
+    pixels = source.width * source.height
+    return min(source.index.num_frames, int(_COUNTED_PIXELS / pixels))
+
+
+def _count(path: str, wanted: Set[int],
+           scaler: PlaneScaler) -> Dict[int, np.ndarray]:
+    """Luma of frames counted as they come out of the decoder.
+
+    By one pass from the first frame to the last one wanted, or to damage,
+    without the index that the preparation went by.
+    """
+    lumas: Dict[int, np.ndarray] = {}
+    if not wanted:
+        return lumas
+    container, stream = open_film(path)
+    with container:
+        try:
+            for number, frame in enumerate(container.decode(stream)):
+                if frame.is_corrupt or number > max(wanted):
+                    break
+                if number in wanted:
+                    lumas[number] = scaler(frame)[0]
+        except av.error.FFmpegError:
+            pass
+    return lumas
 
 
 def _stored_luma(path: Path, number: int, fps: Fraction) -> np.ndarray:
@@ -128,8 +163,11 @@ def _psnr(error: float) -> float:
     return min(_MAX_PSNR, float(10 * np.log10(255**2 / error)))
 
 
-def sample_numbers(num_frames: int, undecodable: Sequence[Tuple[int, int]],
-                   count: int, digest: str) -> List[int]:
+def sample_numbers(num_frames: int,
+                   undecodable: Sequence[Tuple[int, int]],
+                   count: int,
+                   digest: str,
+                   counted: int = 0) -> List[int]:
     """Frames to compare, the same ones for the same source and settings.
 
     Args:
@@ -138,6 +176,8 @@ def sample_numbers(num_frames: int, undecodable: Sequence[Tuple[int, int]],
             in the source.
         count (int): How many frames at most.
         digest (str): Hexadecimal number that seeds the choice.
+        counted (int): Half of the frames are among the first so many.
+            Defaults to 0, none.
 
     Returns:
         list[int]: Ascending.
@@ -147,7 +187,11 @@ def sample_numbers(num_frames: int, undecodable: Sequence[Tuple[int, int]],
         sound[begin:end] = False
     candidates = np.flatnonzero(sound)
     rng = np.random.default_rng(int(digest, 16))
-    chosen = rng.choice(candidates, min(count, len(candidates)), replace=False)
+    early = candidates[candidates < counted]
+    chosen = rng.choice(early, min(count // 2, len(early)), replace=False)
+    others = np.setdiff1d(candidates, chosen)
+    rest = min(count - len(chosen), len(others))
+    chosen = [*chosen, *rng.choice(others, rest, replace=False)]
     return sorted(map(int, chosen))
 
 
@@ -207,6 +251,7 @@ def summarize(checks: Sequence[FrameCheck], duration: float) -> dict:
     return dict(
         duration=round(duration, 6),
         frames=len(checks),
+        compared=[c.number for c in checks],
         told_from_neighbours=sum(c.told for c in checks),
         psnr_min=round(min(psnr), 2) if psnr else None,
         psnr_mean=round(sum(psnr) / len(psnr), 2) if psnr else None)

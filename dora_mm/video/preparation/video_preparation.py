@@ -20,7 +20,8 @@ from .prepare_settings import PrepareSettings
 from .segment_job import SegmentJob, encode_segment, estimate_bytes
 from .source_video import Segment, SourceVideo
 from .stillness import excluded_ranges, join_stillness
-from .verify_video import check_frames, check_length, sample_numbers, summarize
+from .verify_video import (check_frames, check_length, counted_frames,
+                           sample_numbers, summarize)
 from .worker_pool import count_frames
 
 # The estimate is made from a few seconds.
@@ -205,9 +206,19 @@ class VideoPreparation:
 
     def _verify(self, source: SourceVideo, whole: Path,
                 undecodable: List[Tuple[int, int]], pool: Executor) -> dict:
+        lost = sum(end - begin for begin, end in undecodable)
+        if 2 * lost > source.num_frames:
+            raise ValueError(
+                f'{lost} of {source.num_frames} frames of {source.path!r} '
+                'cannot be decoded: download it again or leave it out')
+        counted = counted_frames(source)
         numbers = sample_numbers(source.num_frames, undecodable,
-                                 self.num_checks, self.settings.digest)
-        groups = [numbers] if source.sequential else [[n] for n in numbers]
+                                 self.num_checks, self.settings.digest,
+                                 counted)
+        early = [n for n in numbers if source.shown[n] + 2 <= counted]
+        groups = [early] + [[n] for n in numbers if n not in early]
+        if source.sequential or len(early) == len(numbers):
+            groups = [numbers]
         try:
             duration = check_length(whole, source.num_frames, source.fps)
             jobs = [

@@ -1,3 +1,5 @@
+import struct
+import zlib
 from abc import ABCMeta, abstractmethod
 from fractions import Fraction
 from pathlib import Path
@@ -6,6 +8,8 @@ from typing import ClassVar, Sequence, Tuple, Union
 import av
 import numpy as np
 import simplejpeg
+
+from dora_mm.video.readers.mjpeg_reader import CHECKSUM_HEADER
 
 _BT601 = 5  # as in the H.264 standard's table of matrix coefficients
 _LIMITED = 1
@@ -68,7 +72,8 @@ class MJPEGWriter(VideoWriter):
 
     FFmpeg only does the muxing: libjpeg-turbo encodes four times as fast as
     FFmpeg's own encoder, and every packet is a JPEG file that any library
-    reads.
+    reads. A comment in it holds the checksum of what follows: damage seldom
+    keeps a JPEG from being decoded.
     """
 
     SETTINGS = dict(quality=90)
@@ -84,6 +89,9 @@ class MJPEGWriter(VideoWriter):
     def write(self, planes: Sequence[np.ndarray], times: int = 1) -> None:
         """See :meth:`VideoWriter.write`."""
         jpeg = simplejpeg.encode_jpeg_yuv_planes(*planes, **self.SETTINGS)
+        rest = jpeg[2:]
+        comment = CHECKSUM_HEADER + struct.pack('>I', zlib.crc32(rest))
+        jpeg = jpeg[:2] + comment + rest
         for _ in range(times):
             packet = av.Packet(jpeg)
             packet.stream = self._stream

@@ -1,4 +1,6 @@
 import os
+import struct
+import zlib
 from typing import Optional, Sequence
 
 import numpy as np
@@ -7,6 +9,9 @@ from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
+# A JPEG comment behind the first two bytes; four bytes of CRC-32 of all that
+# follows are its end.
+CHECKSUM_HEADER = b'\xff\xfe\x00\x0bcrc32'
 _REMEDY = ('Make the file anew with python tools/prepare_video.py, or leave '
            'it out')
 
@@ -91,6 +96,7 @@ def decode_jpegs(jpegs: Sequence[bytes], path: str,
     clip = None
     for t, (jpeg, number) in enumerate(zip(jpegs, indices)):
         try:
+            _check_sum(jpeg)
             if clip is None:
                 size = simplejpeg.decode_jpeg_header(jpeg)[:2]
                 clip = np.empty((len(jpegs), *size, 3), np.uint8)
@@ -100,3 +106,13 @@ def decode_jpegs(jpegs: Sequence[bytes], path: str,
                 path, f'the JPEG of frame {number} is damaged: {error}',
                 _REMEDY, int(number)) from error
     return clip
+
+
+def _check_sum(jpeg: bytes) -> None:
+    """Compare a JPEG with its checksum, if it has one."""
+    begin = 2 + len(CHECKSUM_HEADER)
+    if jpeg[2:begin] != CHECKSUM_HEADER:
+        return
+    if struct.unpack_from('>I', jpeg, begin)[0] != zlib.crc32(
+            jpeg[begin + 4:]):
+        raise ValueError('its checksum differs')

@@ -4,7 +4,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from dora_mm.video.display import Display
+from dora_mm.video.display import Display, same_shape
 from dora_mm.video.scaled_size import scaled_size
 from .video_decode_error import REPAIR, VideoDecodeError
 from .video_info import VideoInfo
@@ -140,7 +140,7 @@ class PyAVReader(VideoReader):
         film = size or (self.index.width, self.index.height)
         if not any(film):
             film = shown
-        if abs(shown[0] * film[1] - shown[1] * film[0]) > max(*shown, *film):
+        if not same_shape(shown, film):
             raise ValueError(
                 'the picture must keep its shape to the end, but it changes '
                 f'from {film[0]}x{film[1]} to {shown[0]}x{shown[1]}')
