@@ -128,6 +128,28 @@ def test_collate_function_of_an_inherited_config(tmp_path):
     assert loader.collate_fn == dict(type='default_collate')
 
 
+def test_without_workers(toy):
+    """torch asserts about both with a loader of the base config."""
+    base = ('--cfg-options', 'train_dataloader.timeout=600',
+            'train_dataloader.persistent_workers=True',
+            'train_dataloader.num_workers=2')
+    merge(toy, *base).dump('toy.py')
+    loader = merge(toy, '--cfg-options',
+                   'train_dataloader.num_workers=0').train_dataloader
+    assert (loader.persistent_workers, loader.timeout) == (False, 0)
+
+
+@pytest.mark.parametrize(('option', 'near'), [
+    ('train_dataloder.batch_size=4', 'train_dataloader'),
+    ('default_hooks.logger.intervall=3', 'interval'),
+    ('load_form=a.pth', 'load_from'),
+])
+def test_near_misses_are_refused(toy, option, near):
+    with pytest.raises(ValueError, match=f'did you mean {near}'):
+        merge(toy, '--cfg-options', option)
+    merge(toy, '--cfg-options', 'my_variable=3', 'model.size=3')
+
+
 def test_work_dir_and_cfg_options_precedence(toy):
     in_file = ('--cfg-options', 'work_dir=from_options')
     assert merge(toy, '--work-dir', 'cli').work_dir == 'cli'

@@ -14,6 +14,10 @@ def set_dataloader_defaults(loader: ConfigDict) -> None:
     loader.setdefault('pin_memory', True)
     # torch refuses to keep workers when there are none.
     loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
+    if loader.get('num_workers', 0) == 0:
+        loader.persistent_workers = False
+        loader.timeout = 0
+        loader.pop('prefetch_factor', None)
     loader.setdefault('collate_fn', dict(type='default_collate'))
     if isinstance(loader.collate_fn, dict):
         # Left by _base_ = 'dora_mm::...'; mmengine would pass it on to the
