@@ -131,7 +131,14 @@ def _camera(seconds, shape, height, width):
     return np.column_stack([scale * np.eye(2), margin * centre])
 
 
-def encode(path, frames, fps, codec, options, times=None, **muxer_options):
+def encode(path,
+           frames,
+           fps,
+           codec,
+           options,
+           times=None,
+           pix_fmt='yuv420p',
+           **muxer_options):
     """Encode frames; the file appears when it is complete.
 
     Args:
@@ -144,6 +151,7 @@ def encode(path, frames, fps, codec, options, times=None, **muxer_options):
         times (Sequence[int], optional): Presentation time of each frame in
             units of 1 / (20 fps) seconds, ascending. Defaults to None, a
             constant rate.
+        pix_fmt (str): Pixel format of the encoder. Defaults to 'yuv420p'.
         **muxer_options (str): Options of the container.
     """
     unit = Fraction(1, fps if times is None else 20 * fps)
@@ -152,7 +160,7 @@ def encode(path, frames, fps, codec, options, times=None, **muxer_options):
         with av.open(
                 str(file.temporary), 'w', options=muxer_options) as container:
             stream = container.add_stream(codec, rate=fps, options=options)
-            stream.pix_fmt = 'yuv420p'
+            stream.pix_fmt = pix_fmt
             stream.codec_context.time_base = unit
             for number, frame in enumerate(frames):
                 if number == 0:

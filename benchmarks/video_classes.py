@@ -75,7 +75,56 @@ def class_settings():
         mpeg_ts=('.ts', 'libx264', _H264, {}))  # yapf: disable
 
 
-def make_classes(folder, source=None):
+def more_settings():
+    """More kinds, as :func:`class_settings`, for exact_reads alone."""
+
+    def x264(params, **rest):
+        return dict(
+            preset='veryfast', crf='20', **rest, **{'x264-params': params})
+
+    mpeg = dict(g='12', bf='2', b='2000000')
+    fast = dict(deadline='realtime', g='60', b='1000000')
+    plain = x264('keyint=50:bframes=3')
+    rows = dict(
+        avi=('.avi', 'libx264', x264('keyint=12:bframes=0')),
+        avi_b_frames=('.avi', 'libx264', x264('keyint=12:bframes=3')),
+        intra_refresh=('.mp4', 'libx264', x264('intra-refresh=1:keyint=30')),
+        intra_refresh_mkv=('.mkv', 'libx264',
+                           x264('intra-refresh=1:keyint=60')),
+        pyramid=('.mp4', 'libx264',
+                 x264('keyint=60:bframes=6:b-pyramid=normal')),
+        strict_pyramid=('.mov', 'libx264',
+                        x264('keyint=60:bframes=6:b-pyramid=strict')),
+        open_gop_mkv=('.mkv', 'libx264',
+                      x264('open-gop=1:keyint=52:bframes=3')),
+        open_gop_flv=('.flv', 'libx264',
+                      x264('open-gop=1:keyint=52:bframes=3')),
+        interlaced=('.mp4', 'libx264', x264('interlaced=1:keyint=50')),
+        all_intra=('.mp4', 'libx264', x264('keyint=1')),
+        one_gop=('.mp4', 'libx264', x264('keyint=9999:scenecut=0')),
+        quicktime=('.mov', 'libx264', plain),
+        flash=('.flv', 'libx264', plain),
+        mpeg4_avi=('.avi', 'mpeg4', mpeg),
+        mpeg4_mp4=('.mp4', 'mpeg4', mpeg),
+        mpeg2_ps=('.mpg', 'mpeg2video', mpeg),
+        mpeg2_ts=('.ts', 'mpeg2video', mpeg),
+        mpeg1_ps=('.mpg', 'mpeg1video', mpeg),
+        wmv=('.wmv', 'wmv2', dict(g='12', b='2000000')),
+        asf=('.asf', 'msmpeg4', dict(g='12', b='2000000')),
+        vp8=('.webm', 'libvpx', fast),
+        ffv1=('.mkv', 'ffv1', {}),
+        nut=('.nut', 'libx264', plain))
+    rows = {name: (*row, {}) for name, row in rows.items()}
+    for name, pix_fmt in (('ten_bit', 'yuv420p10le'), ('yuv422', 'yuv422p'),
+                          ('yuv444', 'yuv444p'), ('grey', 'gray')):
+        rows[name] = ('.mp4', 'libx264', plain, dict(pix_fmt=pix_fmt))
+    rows['mjpeg_avi'] = ('.avi', 'mjpeg', dict(q='3'),
+                         dict(pix_fmt='yuvj420p'))
+    rows['prores'] = ('.mov', 'prores_ks', {}, dict(pix_fmt='yuv422p10le'))
+    return rows
+
+
+def make_classes(folder, source=None, more=False):
     """Make the small files, each of which tests one thing.
 
     Frame n carries the number n; in ``edit_list.mp4`` the first frame shown
@@ -86,6 +135,7 @@ def make_classes(folder, source=None):
         folder (str | Path): Where to write; made if it is missing.
         source (str | Path, optional): Video that the pictures come from.
             Defaults to None, the demo video.
+        more (bool): Also those of :func:`more_settings`. Defaults to False.
 
     Returns:
         list[Path]: The files.
@@ -96,7 +146,10 @@ def make_classes(folder, source=None):
     os.environ.setdefault('SVT_LOG', '1')
     frames = list(numbered_frames(source, SIZE, NUM_FRAMES, FPS))
     paths = []
-    for name, (suffix, codec, options, rest) in class_settings().items():
+    settings = class_settings()
+    if more:
+        settings.update(more_settings())
+    for name, (suffix, codec, options, rest) in settings.items():
         path = folder / f'{name}{suffix}'
         try:
             encode(path, frames, FPS, codec, options, **rest)
