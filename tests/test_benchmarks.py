@@ -9,11 +9,13 @@ from tiny import build_model, views
 from video_factory import write_video
 
 from dora_mm.datasets import WalkingToursVideoDataset
+from dora_mm.video.demo_video import make_demo_video
 
 sys.path.insert(0, str(ROOT / 'benchmarks'))
 released_step = pytest.importorskip('released_step')
 step_tools = pytest.importorskip('step_tools')
 end_to_end = pytest.importorskip('end_to_end')
+tracker_readings = pytest.importorskip('tracker_readings')
 
 RELEASED = dict(
     track_layer=-1,
@@ -62,7 +64,7 @@ def test_released_way_is_our_step():
 
 
 def test_only_the_released_recipe_is_compared():
-    with pytest.raises(ValueError, match='track_layer.*-2'):
+    with pytest.raises(ValueError, match='mask_mode.*map'):
         released_step.ReleasedStep(build_model())
 
 
@@ -107,3 +109,23 @@ def test_clock_counts_attention_on_a_cpu():
     seconds = clock.read()
     assert seconds['step'] > seconds['forward'] > 0
     assert not clock.read()
+
+
+def test_default_reading_finds_pseudo_objects_of_their_size(tmp_path):
+    """The literal reading keeps about half of every frame, whatever it is
+    shown: the main config had it."""
+    video = make_demo_video(
+        tmp_path / 'v.mp4', num_frames=48, size=(320, 240), fps=1)
+    clips = tracker_readings.load_clips([str(video)], 6, 8, 224)
+    assert clips.shape == (6, 8, 3, 224, 224)
+    labels = [tracker_readings.pseudo_objects(clip) for clip in clips]
+    default, literal = (
+        [
+            tracker_readings.oracle(labels, parts, norm, **reading)
+            for parts, norm in tracker_readings.SETTINGS
+        ] for reading in ({}, dict(normalize_tokens=False, plan_mass='unit')))
+    assert len(default) == 6
+    assert sum(found.iou for found in default) / 6 >= 0.6
+    for ours, theirs in zip(default, literal):
+        assert ours.iou >= theirs.iou + 0.1
+        assert 0.1 <= ours.coverage <= 0.4

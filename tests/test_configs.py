@@ -29,13 +29,31 @@ def test_there_are_recipes():
     } <= set(RECIPES)
 
 
+def make_tiny(cfg):
+    """Another network and smaller views; the method stays the config's."""
+    cfg.model.backbone.arch = dict(
+        embed_dims=48, num_layers=2, num_heads=6, feedforward_channels=96)
+    cfg.model.backbone.img_size = 64
+    cfg.model.neck.update(
+        in_channels=48,
+        hidden_channels=32,
+        bottleneck_channels=16,
+        out_channels=64)
+    cfg.model.loss.out_channels = 64
+    views = cfg.model.data_preprocessor
+    views.global_views.size, views.local_views.size = 64, 32
+    return cfg
+
+
 @pytest.mark.parametrize('name', RECIPES)
 def test_one_step(name):
+    """The parts fit each other, and a tiny model of the method learns."""
     cfg = Config.fromfile(config_path(name))
-    cfg.model.neck.out_channels = cfg.model.loss.out_channels = 64
-    cfg.model.neck.hidden_channels = 32
-    model = MODELS.build(cfg.model).train()
-    clips = torch.randint(256, (1, 1, 3, 300, 300), dtype=torch.uint8)
+    with torch.device('meta'):
+        MODELS.build(cfg.model)
+    frames = min(cfg.train_dataloader.dataset.clip_len, 2)
+    model = MODELS.build(make_tiny(cfg).model).train()
+    clips = torch.randint(256, (2, frames, 3, 80, 80), dtype=torch.uint8)
     views = model.data_preprocessor(dict(inputs=clips), training=True)
     losses = model.loss(views['inputs'])
     total = sum(value for key, value in losses.items() if 'loss' in key)
@@ -43,6 +61,43 @@ def test_one_step(name):
     assert math.isfinite(total.item())
     assert all(p.grad is not None for p in model.parameters()
                if p.requires_grad)
+
+
+READING = dict(
+    track_layer=-1,
+    patch_feature='final',
+    normalize_tokens=True,
+    plan_mass='patch',
+    refine=True,
+    epsilon=0.05,
+    num_iters=30,
+    mode='map',
+    num=2)
+ABLATIONS = dict(
+    second_last_layer=dict(
+        track_layer=-2,
+        patch_feature='attention',
+        normalize_tokens=False,
+        plan_mass='unit'),
+    literal_eq4=dict(normalize_tokens=False, plan_mass='unit'),
+    small_epsilon=dict(epsilon=0.005, num_iters=100),
+    soft_masks=dict(mode='soft'),
+    one_global_view=dict(num=1),
+    no_sinkhorn=dict(refine=False))
+
+
+@pytest.mark.parametrize(
+    'name', [n for n in RECIPES if 'dora/' in n and 's16' in n])
+def test_configs_write_their_reading_out(name):
+    """So a config that was saved beside a run tells it."""
+    model = Config.fromfile(config_path(name)).model
+    views = model.data_preprocessor.global_views
+    found = {**model, **model.head, **model.mask, **views}
+    ablation = name.rpartition('vit-s16_wt')[2][1:-3].replace('-', '_')
+    changes = ABLATIONS.get(ablation, {})
+    if ablation == 'released':
+        changes = dict(mode='batch', num=1)
+    assert {key: found[key] for key in READING} == {**READING, **changes}
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -60,8 +115,10 @@ def test_the_rest_resolves(name):
     clips = cfg.auto_scale_lr.base_batch_size
     assert clips % loader.batch_size == 0
     if 'demo' not in name:
+        # That of 48 clips of 8 frames, however they are cut.
         assert clips == 8 * loader.batch_size
-        assert cfg.optim_wrapper.optimizer.lr == 5e-4 * clips / 256
+        assert clips * loader.dataset.clip_len == 48 * 8
+        assert cfg.optim_wrapper.optimizer.lr == 5e-4 * 48 / 256
 
 
 def test_released_recipe_is_the_authors_learning_rate():

@@ -184,7 +184,7 @@ def test_metafiles_name_the_configs_there_are():
     listed = sorted(model['Config'] for model in models)
     there = sorted(
         path.relative_to(ROOT).as_posix() for folder in ('dora', 'dino')
-        for path in (ROOT / 'configs' / folder).glob('*.py'))
+        for path in (ROOT / 'configs' / folder).rglob('*.py'))
     assert listed == there
     assert len({model['Name'] for model in models}) == len(models)
     assert all(m['Results'] is None and m['Weights'] is None for m in models)

@@ -15,8 +15,12 @@ from dora_mm.utils.shipped_configs import config_path
 CURVES = Path(__file__).parent / 'data' / 'loss_curves.json'
 RELEASED = Config.fromfile(config_path('dora/vit-s16_wt_released.py'))
 RECIPES = {
-    'paper':
-    dict(backbone=dict(drop_path_rate=0.1)),
+    'second_last_layer':
+    dict(
+        track_layer=-2,
+        patch_feature='attention',
+        head=dict(num_objects=2, normalize_tokens=False, plan_mass='unit'),
+        backbone=dict(drop_path_rate=0.1)),
     # Without drop path, whose draws depend on the number of local views that
     # are computed: the first one, which the loss skips, no longer is.
     'released':

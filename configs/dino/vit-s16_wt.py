@@ -1,5 +1,7 @@
-# DINO, ViT-S/16, on the frames of Walking Tours clips: DoRA's baseline,
-# through the same data, views, backbone, neck and schedule.
+# DINO, ViT-S/16, on the frames of Walking Tours clips, on equal terms with
+# DoRA: the same data, crops, backbone, neck and schedule, and the same weights
+# of the global and the local term (1 and 1). DINO's own weights and crops:
+# vit-s16_wt_own-terms.py.
 # Paper: "Emerging Properties in Self-Supervised Vision Transformers".
 # Command: bash tools/dist_train.sh configs/dino/vit-s16_wt.py 8
 # Hardware and time: 8 GPUs of 32 GB; not run by us.
@@ -16,8 +18,5 @@ model = dict(
     type='dora_mm.DINO',
     backbone=_base_.model.backbone,
     neck=_base_.model.neck,
-    loss=dict(
-        type='dora_mm.DoRALoss',
-        out_channels=_base_.num_logits,
-        mean_over_pairs=True),
+    loss=_base_.model.loss,
     data_preprocessor=_base_.model.data_preprocessor)

@@ -9,16 +9,14 @@ clips_per_gpu = 3
 max_epochs = 4
 
 model = dict(
-    # The attention output of an untrained model hardly differs from patch to
-    # patch, so that all objects coincide; the final norm makes it differ.
-    patch_feature='final',
     backbone=dict(arch='deit-tiny', img_size=112, drop_path_rate=0.),
     neck=dict(
         in_channels=192,
         out_channels=num_logits,
         hidden_channels=512,
         bottleneck_channels=128),
-    head=dict(num_objects=2),
+    # A small epsilon separates the objects of a model that has learnt little.
+    head=dict(num_objects=2, epsilon=0.005, num_iters=100),
     # In minutes a loss falls only if the task is easy: colours stay as they
     # are, the teacher is sharp, and the centre follows it closely.
     loss=dict(out_channels=num_logits, center_momentum=0.8),
@@ -54,7 +52,9 @@ custom_hooks = [
     dict(type='dora_mm.StepSeedHook'),
     dict(type='dora_mm.PerParameterClipHook', max_norm=3.),
     dict(type='dora_mm.FreezeLastLayerHook', num_epochs=1),
-    dict(type='dora_mm.TeacherEMAHook', momentum=0.99, end_momentum=1.),
+    # Of its random start the teacher keeps the product of all momenta, which
+    # is less than 1 % of it.
+    dict(type='dora_mm.TeacherEMAHook', momentum=0.9, end_momentum=1.),
     dict(
         type='dora_mm.TeacherTempHook', start=0.02, end=0.02, warmup_epochs=0),
     dict(type='dora_mm.PretrainMonitorHook'),

@@ -292,12 +292,16 @@ def test_monitor_warns_of_what_no_loss_shows(tmp_path):
         checkpoint=None, logger=dict(type='LoggerHook', interval=3))
     runner = build_runner(
         tmp_path, [dict(monitor, min_kl=0.)],
+        model=model_cfg(
+            track_layer=-2,
+            patch_feature='attention',
+            head=dict(normalize_tokens=False, plan_mass='unit')),
         max_epochs=1,
         default_hooks=hooks)
     warnings = []
     runner.logger.warning = lambda message: warnings.append(message)
     runner.train()
-    # The paper's reading at random weights: one object, twice.
+    # This reading at random weights: one object, twice.
     warning, = warnings
     assert 'overlap 1.000' in warning and 'normalize_tokens' in warning
     warnings.clear()

@@ -3,6 +3,9 @@ embed_dims = 384  # D
 
 model = dict(
     type='dora_mm.DoRA',
+    # The reading of the paper that configs/dora/README.md explains.
+    track_layer=-1,
+    patch_feature='final',
     backbone=dict(
         type='dora_mm.DoRAViT',
         arch='deit-small',
@@ -18,6 +21,9 @@ model = dict(
     head=dict(
         type='dora_mm.SinkhornPrototypeHead',
         num_objects=3,
+        refine=True,
+        normalize_tokens=True,
+        plan_mass='patch',
         epsilon=0.05,
         num_iters=30),
     mask=dict(type='dora_mm.MultiObjectMaskTransform', mode='map'),

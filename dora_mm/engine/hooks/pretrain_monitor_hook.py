@@ -23,12 +23,12 @@ class PretrainMonitorHook(Hook):
         min_kl (float): KL divergence in nats, of the object term, below which
             it warns. Defaults to 0.01.
         max_overlap (float): Intersection over union of two objects' tracks,
-            in [0, 1], above which it warns. Defaults to 0.99.
+            in [0, 1], above which it warns. Defaults to 0.95.
     """
 
     def __init__(self,
                  min_kl: float = 0.01,
-                 max_overlap: float = 0.99) -> None:
+                 max_overlap: float = 0.95) -> None:
         self.min_kl = min_kl
         self.max_overlap = max_overlap
 
@@ -79,7 +79,7 @@ class PretrainMonitorHook(Hook):
         if overlap is not None and overlap > self.max_overlap:
             runner.logger.warning(
                 f'overlap {overlap:.3f} over the last {interval} iterations '
-                f'is above {self.max_overlap}: all objects are the same '
-                'one. SinkhornPrototypeHead(normalize_tokens=True, '
-                "plan_mass='patch') separates them, as does a smaller "
-                'epsilon.')
+                f'is above {self.max_overlap}: all objects are the same one. '
+                "model.head with normalize_tokens=True, plan_mass='patch' "
+                'separates them, as does a smaller epsilon with more '
+                'num_iters (epsilon=0.005, num_iters=100).')

@@ -169,8 +169,8 @@ class DoRAViT(VisionTransformer):
 
     def forward_track(self,
                       clips: Tensor,
-                      track_layer: int = -2,
-                      patch_feature: str = 'attention') -> TrackFeatures:
+                      track_layer: int = -1,
+                      patch_feature: str = 'final') -> TrackFeatures:
         """Features for discovering and tracking objects, in one forward.
 
         All frames go through as one batch. Attention is computed fused; only
@@ -179,11 +179,11 @@ class DoRAViT(VisionTransformer):
         Args:
             clips (Tensor): (B, T, 3, h, w), float, normalised.
             track_layer (int): Layer of queries, keys and attention; negative
-                counts from the end. The paper's Fig. 3 takes the second last
-                (-2), the authors' code the last (-1). Defaults to -2.
-            patch_feature (str): The patch tokens Z~: 'attention' is the output
-                of the tracking layer's attention (paper), 'final' the tokens
-                after the final norm (authors' code).
+                counts from the end. Defaults to -1, the last one, as in the
+                paper (see :class:`DoRA`) and the authors' code.
+            patch_feature (str): The patch tokens Z~: 'final', the tokens
+                after the final norm, or 'attention', the output of the
+                tracking layer's attention. Defaults to 'final'.
 
         Returns:
             TrackFeatures: See there for the shapes.

@@ -23,15 +23,19 @@ class SinkhornPrototypeHead(BaseModule):
         num_objects (int): K, the number of heads drawn. Defaults to 3.
         epsilon (float): Regularisation of the transport. Defaults to 0.05.
         num_iters (int): Sinkhorn-Knopp iterations. Defaults to 30.
+        refine (bool): Track with refined prototypes P'. Without, the tracks
+            are the raw ones of equation 3: the paper's ablation of
+            Sinkhorn-Knopp. Defaults to True.
         normalize_tokens (bool): L2-normalise the patch tokens Z~ before the
             transport, as the authors' code does; the paper's equation 4 does
             not. Without it the scores grow with the tokens' norm and the
-            plan hardens. Defaults to False.
-        plan_mass (str): 'unit' gives the plan a total mass of 1, rows 1 / N
-            and columns 1 / K (paper), so a refined prototype is a weighted
-            mean over K; 'patch' gives every patch's row a mass of 1 (the
-            authors' code), so it is a sum N times as long and the tracks are
-            sharper. Defaults to 'unit'.
+            plan hardens. Defaults to True.
+        plan_mass (str): 'patch' gives every patch's row a mass of 1 (the
+            authors' code), so a refined prototype is a sum over the patches;
+            'unit' gives the plan a total mass of 1, rows 1 / N and columns
+            1 / K (the paper's marginals), so it is N times shorter, and a
+            track so flat that its mask is about half of every frame.
+            Defaults to 'patch'.
         draw (str): 'batch' draws K heads that all clips share (the authors'
             code), 'sample' draws anew for each clip. Defaults to 'batch'.
         sync_draw (bool): Whether every rank draws the same heads. Defaults to
@@ -47,8 +51,9 @@ class SinkhornPrototypeHead(BaseModule):
                  num_objects: int = 3,
                  epsilon: float = 0.05,
                  num_iters: int = 30,
-                 normalize_tokens: bool = False,
-                 plan_mass: str = 'unit',
+                 refine: bool = True,
+                 normalize_tokens: bool = True,
+                 plan_mass: str = 'patch',
                  draw: str = 'batch',
                  sync_draw: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
@@ -60,6 +65,7 @@ class SinkhornPrototypeHead(BaseModule):
         self.num_objects = num_objects
         self.epsilon = epsilon
         self.num_iters = num_iters
+        self.refine = refine
         self.normalize_tokens = normalize_tokens
         self.plan_mass = check_choice('plan_mass', plan_mass,
                                       ('unit', 'patch'))
@@ -141,6 +147,11 @@ class SinkhornPrototypeHead(BaseModule):
         attn = feats.cls_attn.gather(
             1, heads[:, :, None].expand(-1, -1, num_patches))
         object_prototypes = attn @ feats.query
+        raw_track_attn = self._track(object_prototypes, feats.key)  # eq. 3
+        if not self.refine:
+            return ObjectTracks(heads, object_prototypes, None,
+                                object_prototypes, raw_track_attn,
+                                raw_track_attn)
 
         # refine: M* (B, N, K), P' = M*^T Z~ (B, K, D)               eq. 4, 5
         tokens = feats.patch_tokens
@@ -157,7 +168,7 @@ class SinkhornPrototypeHead(BaseModule):
             object_prototypes=object_prototypes,
             transport_plan=transport_plan,
             refined_prototypes=refined_prototypes,
-            raw_track_attn=self._track(object_prototypes, feats.key),  # eq. 3
+            raw_track_attn=raw_track_attn,
             track_attn=self._track(refined_prototypes, feats.key))  # eq. 6
 
     @staticmethod

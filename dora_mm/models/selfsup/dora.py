@@ -7,7 +7,9 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from dora_mm.registry import MODELS, TRANSFORMS
-from ..utils import ObjectTracks, TrackFeatures, mean_overlap
+from ..utils import ObjectTracks, TrackFeatures, mean_overlap, plan_error
+from ..utils.control_masks import MASK_CONTROLS, control_masks
+from ..utils.setting_checks import check_choice
 from .dino import DINO
 
 
@@ -27,10 +29,17 @@ class DoRA(DINO):
         mask (dict): :class:`MultiObjectMaskTransform`.
         loss (dict): :class:`DoRALoss`.
         data_preprocessor (dict): :class:`ClipViewPreprocessor`.
-        track_layer (int): Teacher layer of queries and keys. Defaults to -2,
-            the paper's; the authors' code has -1.
-        patch_feature (str): Source of the patch tokens Z~: 'attention', the
-            paper's, or 'final', the authors'. Defaults to 'attention'.
+        track_layer (int): Teacher layer of queries, keys and [CLS]
+            attention. Defaults to -1: the tracker of the paper's Fig. 3,
+            which the output of the second last layer goes into, is the last
+            layer. The authors' code has it so.
+        patch_feature (str): Source of the patch tokens Z~: 'final', the
+            output of the ViT, or 'attention', the output of the attention of
+            the tracking layer. Defaults to 'final', the paper's "output
+            embeddings" and the authors' code.
+        mask_control (str, optional): Not the paper's method: masks that are
+            no tracks, to tell what tracking is worth. See
+            :func:`control_masks`. Defaults to None.
         drop_hidden (bool): Not the paper's method: the student reads the
             visible patches of a masked view only, as in MAE, instead of
             hidden ones as zeros. Defaults to False.
@@ -51,8 +60,9 @@ class DoRA(DINO):
                  mask: dict,
                  loss: dict,
                  data_preprocessor: dict,
-                 track_layer: int = -2,
-                 patch_feature: str = 'attention',
+                 track_layer: int = -1,
+                 patch_feature: str = 'final',
+                 mask_control: Optional[str] = None,
                  drop_hidden: bool = False,
                  compile_layers: Union[bool, dict] = False,
                  init_cfg: Optional[dict] = None) -> None:
@@ -71,7 +81,10 @@ class DoRA(DINO):
                 f'but got True with mask.mode={self.mask_transform.mode!r}')
         self.backbone.check_track_settings(track_layer, patch_feature)
         self.head.check_num_heads(self.backbone.layers[0].attn.num_heads)
+        if mask_control is not None:
+            check_choice('model.mask_control', mask_control, MASK_CONTROLS)
         self.drop_hidden = drop_hidden
+        self.mask_control = mask_control
         self.track_layer = track_layer
         self.patch_feature = patch_feature
 
@@ -101,9 +114,13 @@ class DoRA(DINO):
         masks = self.mask_transform(
             dict(clips=clips.flatten(0, 1), track_attn=tracks.track_attn))
 
+        object_masks = masks['object_masks'].unflatten(0, clips.shape[:2])
+        if self.mask_control is not None:
+            object_masks = control_masks(object_masks, self.mask_control)
+
         # student
         object_features = self._see_objects(
-            clips, masks['object_masks'])  # (V, K, B, T, C)
+            clips, object_masks)  # (V, K, B, T, C)
         local_features = self.student_features(
             self.loss_module.select_local(
                 inputs['local_clips']))  # (L, B, T, C)
@@ -159,16 +176,21 @@ class DoRA(DINO):
 
         Returns:
             dict[str, Tensor]: ``mask_coverage``, the share of pixels that the
-            student sees; ``raw_overlap`` and ``overlap``, intersection over
-            union of two objects before and after Sinkhorn;
-            ``empty_masks`` and ``full_masks``, shares of all masks.
+            tracked objects cover; ``raw_overlap`` and ``overlap``,
+            intersection over union of two objects before and after Sinkhorn;
+            ``empty_masks`` and ``full_masks``, shares of all masks; and,
+            where Sinkhorn runs, ``plan_error``, how far it is from its
+            fixed point: see :func:`plan_error`.
         """
-        return dict(
+        stats = dict(
             mask_coverage=masks['object_masks'].float().mean(),
             raw_overlap=mean_overlap(tracks.raw_track_attn),
             overlap=mean_overlap(tracks.track_attn),
             empty_masks=masks['empty_masks'],
             full_masks=masks['full_masks'])
+        if tracks.transport_plan is not None:
+            stats['plan_error'] = plan_error(tracks.transport_plan)
+        return stats
 
     def seed_step(self, seed: int) -> None:
         """Seed the draw of attention heads for this step."""
@@ -188,14 +210,13 @@ class DoRA(DINO):
 
         Args:
             clips (Tensor): (V, B, T, 3, H, W).
-            object_masks (Tensor): (V * B, T, K, h, w).
+            object_masks (Tensor): (V, B, T, K, h, w).
 
         Returns:
             Tensor: (V, K, B, T, C).
         """
-        views, batch, frames = clips.shape[:3]
-        masks = object_masks.unflatten(0, (views, batch))
-        masks = masks.movedim(3, 1).flatten(2, 3)  # (V, K, B * T, h, w)
+        batch, frames = clips.shape[1:3]
+        masks = object_masks.movedim(3, 1).flatten(2, 3)  # (V, K, B*T, h, w)
         transform = self.mask_transform
         cls_token = self.backbone.forward_masked(
             clips.flatten(1, 2), masks, self.drop_hidden,

@@ -1,9 +1,9 @@
 from .overlap import mean_overlap
 from .pos_embed import resize_pos_embed_dino
-from .sinkhorn import check_sinkhorn, sinkhorn_knopp
+from .sinkhorn import check_sinkhorn, plan_error, sinkhorn_knopp
 from .structures import ObjectTracks, TrackFeatures
 
 __all__ = [
     'ObjectTracks', 'TrackFeatures', 'check_sinkhorn', 'mean_overlap',
-    'resize_pos_embed_dino', 'sinkhorn_knopp'
+    'plan_error', 'resize_pos_embed_dino', 'sinkhorn_knopp'
 ]

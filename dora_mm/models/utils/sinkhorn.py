@@ -60,3 +60,22 @@ def sinkhorn_knopp(scores: Tensor,
         log_plan = log_plan - log_plan.logsumexp(-1, keepdim=True)
         log_plan = log_plan - math.log(num_patches)
     return (log_plan + math.log(num_patches)).exp()
+
+
+@torch.no_grad()
+def plan_error(plan: Tensor) -> Tensor:
+    """How unequally a plan treats its objects.
+
+    The iteration ends with the patches, whose marginal is then exact. That of
+    the objects is as far off as the iteration is from its fixed point.
+
+    Args:
+        plan (Tensor): (..., N, K), of any mass.
+
+    Returns:
+        Tensor: Scalar, on the plan's device: the largest relative error of a
+        column sum, mean over the plans.
+    """
+    columns = plan.sum(-2)
+    error = columns / columns.mean(-1, keepdim=True) - 1
+    return error.abs().amax(-1).mean()

@@ -2,7 +2,7 @@
 
 Letters: B clips, T frames, K objects, H heads, N patches, D channels.
 """
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from torch import Tensor
 
@@ -25,12 +25,13 @@ class ObjectTracks(NamedTuple):
     """Objects discovered in t0 and followed through the clip.
 
     ``raw_track_attn`` and ``track_attn`` are softmax maps that sum to 1 over
-    the patches, before and after Sinkhorn-Knopp's refinement.
+    the patches, before and after Sinkhorn-Knopp's refinement. Without
+    refinement there is no plan, and the two are the same.
     """
 
     heads: Tensor  # (B, K), int64, the attention heads drawn
     object_prototypes: Tensor  # (B, K, D), eq. 2
-    transport_plan: Tensor  # (B, N, K), M* of eq. 4
+    transport_plan: Optional[Tensor]  # (B, N, K), M* of eq. 4
     refined_prototypes: Tensor  # (B, K, D), eq. 5
     raw_track_attn: Tensor  # (B, T, K, N), eq. 3
     track_attn: Tensor  # (B, T, K, N), eq. 6

@@ -70,6 +70,15 @@ def test_equations_2_to_6_in_loops(normalize_tokens, plan_mass):
                     rtol=1e-4)  # eq. 6
 
 
+def test_without_refinement_the_tracks_are_the_raw_ones():
+    heads = torch.tensor([[2, 0, 3], [1, 2, 0]])
+    raw = SinkhornPrototypeHead(3, refine=False)(features(), heads)
+    refined = SinkhornPrototypeHead(3)(features(), heads)
+    assert torch.equal(raw.track_attn, refined.raw_track_attn)
+    assert torch.equal(raw.track_attn, raw.raw_track_attn)
+    assert raw.transport_plan is None
+
+
 def test_half_precision_features_are_tracked_in_float32():
     feats = features(dtype=torch.float32)
     half = TrackFeatures(*(tensor.bfloat16() for tensor in feats))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dora_mm.models.utils import sinkhorn_knopp
+from dora_mm.models.utils import plan_error, sinkhorn_knopp
 
 
 def in_loops(scores, epsilon, num_iters):
@@ -52,6 +52,13 @@ def test_uniform_marginals_and_shift_invariance():
         plan.sum(-2), torch.full((1, 4), 10., dtype=torch.float64))
     torch.testing.assert_close(
         plan, sinkhorn_knopp(scores + 1e3, epsilon=0.5, num_iters=200))
+
+
+def test_error_is_that_of_the_column_sums():
+    plan = torch.tensor([[[.5, .5], [.25, .75]], [[1., 0], [0, 1]]])
+    # columns .75 and 1.25 against 1; exact ones
+    for mass in (1, 1 / 2):
+        assert plan_error(mass * plan) == pytest.approx(0.25 / 2)
 
 
 @pytest.mark.parametrize('kwargs', [dict(epsilon=0.), dict(num_iters=0)])
