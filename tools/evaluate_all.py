@@ -6,13 +6,18 @@ In the folder --data are looked for: imagenet (train, val), cifar10_mini.tar,
 davis (JPEGImages, Annotations, for 2017 ImageSets), VOC2007, VOC2012, coco
 (train2014, annotations, coco_20k_filenames.txt), GOT-10k (val). Several
 checkpoints, configs (random weights) or the word colour may be given; each
-becomes a column. Written: results.txt, results.json and results.png.
+becomes a column. What is finished for the same checkpoint, config and data
+folder is kept; remove --out-dir to measure again. Written: results.txt,
+results.json and results.png.
 """
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+from mmengine.config import Config
 
 from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
                                               text_table)
@@ -71,11 +76,17 @@ def find_data(root, only=None):
 
 
 def run(item, checkpoint, args, folder):
-    """Run one evaluation in a process of its own.
+    """Run one evaluation in a process of its own, or take what it gave.
 
     Returns:
         float: The number of the table.
     """
+    name = f'{item.title} of {checkpoint}'
+    stamp, known = identity(item, checkpoint, args), folder / 'finished.json'
+    if known.is_file() and json.loads(known.read_text()) == stamp:
+        print(f'{name}: kept from {folder}', flush=True)
+        return read_value(item, folder)
+    print(f'{name}: running', flush=True)
     command = [
         sys.executable,
         Path(__file__).with_name('test.py'),
@@ -84,7 +95,26 @@ def run(item, checkpoint, args, folder):
     ]
     done = subprocess.run(list(map(str, command)))
     if done.returncode:
-        raise SystemExit(f'error: {item.title} of {checkpoint} failed')
+        raise SystemExit(f'error: {name} failed')
+    write_json(known, stamp)
+    return read_value(item, folder)
+
+
+def identity(item, checkpoint, args):
+    """What a result belongs to; a result of anything else is not kept."""
+    config = Config.fromfile(config_path(f'evaluation/{item.config}'))
+    path = Path(checkpoint)
+    stat = path.stat() if path.is_file() else None
+    return dict(
+        checkpoint=str(path.resolve()) if stat else str(checkpoint),
+        state=stat and [stat.st_size, stat.st_mtime_ns],
+        key=args.key,
+        data=str((Path(args.data) / item.folder).resolve()),
+        config=hashlib.sha256(repr(config.to_dict()).encode()).hexdigest())
+
+
+def read_value(item, folder):
+    """The number of the table."""
     results = json.loads((folder / 'results.json').read_text())
     return results['metrics'][item.metric]
 

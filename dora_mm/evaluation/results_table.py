@@ -112,11 +112,12 @@ def plot_table(rows: List[Dict], names: Sequence[str], path) -> None:
     width = 0.8 / len(names)
     places = np.arange(len(rows))
     for i, name in enumerate(names):
-        axes.bar(
+        bars = axes.bar(
             places + (i - (len(names) - 1) / 2) * width,
             [row['values'][i] for row in rows],
             width,
             label=name)
+        axes.bar_label(bars, fmt='%.1f', fontsize=7)
     for key, style in (('dora', '-'), ('dino', ':')):
         known = [(x, row[key]) for x, row in zip(places, rows)
                  if row[key] is not None]

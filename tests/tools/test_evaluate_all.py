@@ -1,5 +1,9 @@
 import json
+import runpy
+import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -68,6 +72,34 @@ def test_command(data, tmp_path):
     table = (tmp_path / 'out/results.txt').read_text()
     assert f'{row["values"][0]:.1f}' in table and table in out
     assert (tmp_path / 'out/results.png').is_file()
+
+
+def test_finished_results_are_kept(data, tmp_path, monkeypatch, capsys):
+    """Of the same weights, config and data; of others they are made anew."""
+    tool = runpy.run_path(str(ROOT / 'tools/evaluate_all.py'))
+    weights = tmp_path / 'a.pth'
+    weights.write_bytes(b'one')
+    calls = []
+
+    def test_py(command):
+        folder = Path(command[command.index('--work-dir') + 1])
+        calls.append(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'results.json').write_text(
+            json.dumps(dict(metrics={'davis/J&F-Mean': float(len(calls))})))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, 'run', test_py)
+    out = ['--data', str(data), '--out-dir', str(tmp_path / 'out')]
+    for change, runs in ((None, 1), (None, 1), ('weights', 2), ('key', 3)):
+        if change == 'weights':
+            weights.write_bytes(b'other')
+        more = ['--key', 'student'] if change == 'key' else []
+        tool['evaluate'](tool['parse_args']([str(weights), *out, *more]))
+        assert len(calls) == runs
+        row, = json.loads((tmp_path / 'out/results.json').read_text())['rows']
+        assert row['values'] == [runs]
+    assert capsys.readouterr().out.count('kept from') == 1
 
 
 def test_mistakes_are_named(tmp_path):
