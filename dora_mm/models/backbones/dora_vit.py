@@ -12,9 +12,11 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
+from ..utils.layer_compiler import call_layer
 from ..utils.recompute import recompute
 from ..utils.setting_checks import check_choice
-from .lean_encoder_layer import LeanEncoderLayer
+from .lean_encoder_layer import LeanEncoderLayer, draw_paths
+from .linear_patch_embed import LinearPatchEmbed
 
 
 @MODELS.register_module()
@@ -27,7 +29,9 @@ class DoRAViT(VisionTransformer):
     Differences from the stock class: ``forward_track`` and
     ``forward_masked``; ``pos_interp``; ``norm_each_output``; layers that keep
     less for the backward pass (:class:`LeanEncoderLayer`), the last of which
-    computes nothing but [CLS] where that is the output; initialisation as in
+    computes nothing but [CLS] where that is the output; patches that are
+    projected by a matrix product (:class:`LinearPatchEmbed`); tokens in
+    bfloat16 under autocast in bfloat16; initialisation as in
     DINO (truncated normal, std 0.02, for every linear layer, position
     embedding and [CLS]); ``train()`` and ``eval()`` return self; frozen stages
     stay in eval mode; a checkpoint whose position embeddings are no square
@@ -47,6 +51,15 @@ class DoRAViT(VisionTransformer):
         with_cp (bool): Activation checkpointing: keep the input of each layer
             only and compute the layer again in the backward pass, a third
             more arithmetic for a small part of the memory. Defaults to False.
+        recompute (bool, optional): Compute norms and activations again in the
+            backward pass, a third less memory for a few per cent of the time.
+            None does so on a CPU, and on an accelerator if what the layers
+            would keep takes half of its memory. Layers that are compiled
+            decide for themselves. Defaults to None.
+        bf16_tokens (bool): Keep tokens in bfloat16 between layers where
+            autocast computes in it; norms still compute in float32. In
+            float16 the residual sums could overflow: there tokens stay in
+            float32. Defaults to True.
         **kwargs: Arguments of :class:`mmpretrain.models.VisionTransformer`.
 
     Raises:
@@ -54,16 +67,25 @@ class DoRAViT(VisionTransformer):
             asked of a model without final norm.
     """
 
+    # How a layer is called: method, layer, tokens, and the other arguments.
+    # A training step puts a LayerCompiler in its place.
+    call_layer = staticmethod(call_layer)
+
     def __init__(self,
                  arch='deit-small',
                  pos_interp='size',
                  norm_each_output=False,
                  with_cp=False,
+                 recompute=None,
+                 bf16_tokens=True,
                  **kwargs) -> None:
         super().__init__(arch=arch, **kwargs)
         self.pos_interp = check_choice('pos_interp', pos_interp,
                                        ('dino', 'size'))
         self.with_cp = with_cp
+        self.recompute = recompute
+        self.bf16_tokens = bf16_tokens
+        LinearPatchEmbed.adopt(self.patch_embed)
         for layer in self.layers:
             LeanEncoderLayer.adopt(layer)
         if norm_each_output and not self.final_norm:
@@ -195,14 +217,17 @@ class DoRAViT(VisionTransformer):
         layers = range(self.num_layers)
         batch, frames = clips.shape[:2]
         x, _ = self._embed(clips.flatten(0, 1))  # (B * T, 1 + N, D)
+        paths = draw_paths(self.layers, 2, len(x), x.device)
         for i, layer in enumerate(self.layers):
-            if i == layers[track_layer]:
-                attn_out, query, key = layer.attend(x)
-                x = layer.feed_forward(x + attn_out)
-            else:
-                x = layer(x, i == layers[-1] and patch_feature != 'final')
+            is_tracked = i == layers[track_layer]
+            cls_only = i == layers[-1] and not is_tracked and (
+                patch_feature != 'final')
+            x, *attention = self.call_layer('forward_track', layer, x,
+                                            cls_only, None, paths[i])
+            if is_tracked:
+                attn_out, query, key = attention
         if self.final_norm:
-            x = self.ln1(x)
+            x = self._final_norm(x)
 
         def per_frame(tensor):
             return tensor.unflatten(0, (batch, frames))
@@ -247,7 +272,8 @@ class DoRAViT(VisionTransformer):
 
     def _mask_patches(self, images: Tensor, masks: Tensor):
         """Projected patches (V * K * M, N, D) and their grid."""
-        visible, resolution = self.patch_embed(images.flatten(0, 1))
+        # The images are kept anyway, their unfolded patches need not be.
+        visible, resolution = recompute(self.patch_embed, images.flatten(0, 1))
         visible = visible.unflatten(0, images.shape[:2])  # (V, M, N, D)
         size = self.patch_embed.projection.kernel_size
         hidden, _ = self.patch_embed(images.new_zeros(1, 3, *size))
@@ -304,7 +330,11 @@ class DoRAViT(VisionTransformer):
                 patch_resolution,
                 mode=self.interpolate_mode,
                 num_extra_tokens=self.num_extra_tokens)
-        return self.pre_norm(self.drop_after_pos(x + pos_embed))
+        x = self.pre_norm(self.drop_after_pos(x + pos_embed))
+        device = x.device.type
+        half = torch.is_autocast_enabled(device) and (
+            torch.get_autocast_dtype(device) is torch.bfloat16)
+        return x.bfloat16() if half and self.bf16_tokens else x
 
     def _encode(self,
                 x: Tensor,
@@ -313,16 +343,34 @@ class DoRAViT(VisionTransformer):
         """Tokens (B, S, D), of which ``key_mask`` (B, S) hides some, to the
         features of the layers in ``out_indices``."""
         outs = []
+        self._choose_recompute(x)
+        paths = draw_paths(self.layers, 2, len(x), x.device)
         for i, layer in enumerate(self.layers):
             is_last = i == self.num_layers - 1
-            args = x, is_last and self.out_type == 'cls_token', key_mask
+            args = ('forward', layer, x, is_last
+                    and self.out_type == 'cls_token', key_mask, paths[i])
             x = recompute(
-                layer, *args, random=True) if self.with_cp else layer(*args)
+                self.call_layer, *args,
+                random=True) if self.with_cp else self.call_layer(*args)
             if i in self.out_indices:
                 normed = self.norm_each_output or is_last and self.final_norm
-                out = self.ln1(x) if normed else x
+                out = self._final_norm(x) if normed else x
                 outs.append(self._format_output(out, patch_resolution))
         return tuple(outs)
+
+    def _final_norm(self, x: Tensor) -> Tensor:
+        """The final norm, in the dtype of its weights."""
+        return self.ln1(x.to(self.ln1.weight.dtype))
+
+    def _choose_recompute(self, x: Tensor) -> None:
+        """Tell the layers what to keep of tokens (B, S, D)."""
+        chosen = self.recompute
+        if chosen is None:
+            chosen = x.device.type != 'cuda' or (
+                _kept_bytes(x) * self.num_layers > torch.cuda.
+                get_device_properties(x.device).total_memory / 2)
+        for layer in self.layers:
+            layer.recompute = chosen
 
     @staticmethod
     def _cls_attention(query: Tensor, key: Tensor) -> Tensor:
@@ -338,3 +386,9 @@ class DoRAViT(VisionTransformer):
         with torch.autocast(query.device.type, enabled=False):
             attn = (query @ key.float().mT).softmax(dim=-1)  # (B, H, 1, 1 + N)
         return attn[:, :, 0, 1:]
+
+
+def _kept_bytes(x: Tensor) -> int:
+    """What a stock layer keeps of tokens (B, S, D) for the backward pass."""
+    half = torch.is_autocast_enabled(x.device.type)
+    return 16 * x.numel() * (2 if half else x.element_size())

@@ -1,7 +1,9 @@
 # Letters: B images, H heads, N patches, S tokens ([CLS] and N patches),
 # D channels, d = D / H.
-from typing import Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
+import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from mmcv.cnn.bricks.transformer import FFN
 from mmpretrain.models.backbones.vision_transformer import \
@@ -14,15 +16,25 @@ from ..utils.recompute import recompute
 class LeanEncoderLayer(TransformerEncoderLayer):
     """mmpretrain's ViT layer that keeps little for the backward pass.
 
-    Equal to the stock layer in parameters and results. The outputs of the
-    norms and of the activation, 6 of the 16 values that a stock layer keeps
-    per token and channel, are computed again in the backward pass, where they
-    cost one pass over memory each.
+    Equal to the stock layer in parameters and results. With ``recompute``,
+    the outputs of the norms and of the activation, 6 of the 16 values that a
+    stock layer keeps per token and channel, are computed again in the
+    backward pass, where they cost one pass over memory each.
 
     ``cls_only`` computes just the [CLS] token, which saves most of the last
     layer of a model whose output is that token. Paddings of sequences of
     different length are kept out by ``key_mask``.
+
+    Tokens leave the layer in the dtype in which they come; norms compute in
+    that of their weights.
+
+    Attributes:
+        recompute (bool): See above. torch.compile decides for itself.
+        drop_path_rate (float): Of both residual branches.
     """
+
+    recompute: bool = True
+    drop_path_rate: float
 
     @classmethod
     def adopt(cls, layer: TransformerEncoderLayer) -> 'LeanEncoderLayer':
@@ -35,6 +47,8 @@ class LeanEncoderLayer(TransformerEncoderLayer):
             LeanEncoderLayer: The layer.
         """
         layer.__class__ = cls
+        # The stock class leaves numpy's floats, which Dynamo cannot compare.
+        layer.drop_path_rate = float(layer.attn.out_drop.drop_prob)
         return layer
 
     # Positional arguments, since mmengine's activation checkpointing passes
@@ -42,7 +56,8 @@ class LeanEncoderLayer(TransformerEncoderLayer):
     def forward(self,
                 x: Tensor,
                 cls_only: bool = False,
-                key_mask: Optional[Tensor] = None) -> Tensor:
+                key_mask: Optional[Tensor] = None,
+                paths: Optional[Tensor] = None) -> Tensor:
         """One layer.
 
         Args:
@@ -50,33 +65,44 @@ class LeanEncoderLayer(TransformerEncoderLayer):
             cls_only (bool): Compute the first token only. Defaults to False.
             key_mask (Tensor, optional): (B, S), bool, False for tokens that
                 nothing attends to.
+            paths (Tensor, optional): Factors (2, B, 1, 1) of the two residual
+                branches, see :func:`draw_paths`. None draws them here.
 
         Returns:
             Tensor: (B, S, D), or (B, 1, D) with ``cls_only``.
         """
-        attn_out, _, _ = self.attend(x, cls_only, key_mask)
-        return self.feed_forward((x[:, :1] if cls_only else x) + attn_out)
+        return self.forward_track(x, cls_only, key_mask, paths)[0]
 
-    def attend(
-            self,
-            x: Tensor,
-            cls_only: bool = False,
-            key_mask: Optional[Tensor] = None
-    ) -> Tuple[Tensor, Tensor, Tensor]:
-        """The attention of the layer, without the residual.
+    def forward_track(
+        self,
+        x: Tensor,
+        cls_only: bool = False,
+        key_mask: Optional[Tensor] = None,
+        paths: Optional[Tensor] = None
+    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One layer, and what a tracker needs of its attention.
 
         Args:
-            x, cls_only, key_mask: See :meth:`forward`.
+            x, cls_only, key_mask, paths: See :meth:`forward`.
 
         Returns:
-            tuple[Tensor]: Output (B, S, D), query and key (B, H, S, d); the
-            output and the query of one token with ``cls_only``.
+            tuple[Tensor]: What :meth:`forward` returns; output of the
+            attention (B, S, D) without the residual; query and key
+            (B, H, S, d). Output and query are of one token with ``cls_only``.
         """
+        attn_path, ffn_path = (None, None) if paths is None else paths
+        attn_out, query, key = self._attend(x, cls_only, key_mask)
+        x = self._add(x[:, :1] if cls_only else x, attn_out, attn_path)
+        return self._feed_forward(x, ffn_path), attn_out, query, key
+
+    def _attend(self, x: Tensor, cls_only: bool,
+                key_mask: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
+        """Output of the attention, query and key."""
         attn = self.attn
         project = self._project_cls if cls_only else self._project
         query, key, value = (
             tensor.unflatten(-1, (-1, attn.head_dims)).transpose(1, 2)
-            for tensor in recompute(project, x))  # (B, H, S, d)
+            for tensor in self._keep_inputs(project, x))  # (B, H, S, d)
         if key_mask is not None:
             key_mask = key_mask[:, None, None]  # (B, 1, 1, S)
         out = F.scaled_dot_product_attention(
@@ -86,26 +112,42 @@ class LeanEncoderLayer(TransformerEncoderLayer):
             attn_mask=key_mask,
             dropout_p=attn.attn_drop if attn.training else 0.)
         out = attn.proj_drop(attn.proj(out.transpose(1, 2).flatten(2)))
-        return attn.out_drop(attn.gamma1(out)), query, key
+        return attn.gamma1(out), query, key
 
-    def feed_forward(self, x: Tensor) -> Tensor:
-        """The MLP of the layer, with the residual: (B, S, D) to the same."""
+    def _feed_forward(self, x: Tensor, path: Optional[Tensor]) -> Tensor:
+        """The MLP, with the residual: (B, S, D) to the same."""
         ffn = self.ffn
         if type(ffn) is not FFN or ffn.num_fcs != 2:
-            return ffn(self.ln2(x), identity=x)
+            return ffn(norm_tokens(self.ln2, x), identity=x).to(x.dtype)
         (linear, activation, drop), *rest = ffn.layers
 
         def second_linear(hidden):
             return rest[0](drop(activation(hidden)))
 
-        hidden = recompute(lambda x: linear(self.ln2(x)), x)
-        out = recompute(
+        hidden = self._keep_inputs(lambda x: linear(norm_tokens(self.ln2, x)),
+                                   x)
+        out = self._keep_inputs(
             second_linear, hidden, random=drop.training and drop.p > 0)
-        return x + ffn.dropout_layer(ffn.gamma2(rest[1](out)))
+        return self._add(x, ffn.gamma2(rest[1](out)), path)
+
+    def _add(self, x: Tensor, branch: Tensor,
+             path: Optional[Tensor]) -> Tensor:
+        """A residual branch, dropped for some images, in the dtype of x."""
+        if path is None:
+            path, = draw_paths([self], 1, len(x), x.device)
+        if path is not None:
+            branch = branch * path.view(-1, 1, 1)
+        return (x + branch).to(x.dtype)
+
+    def _keep_inputs(self, function, x: Tensor, random: bool = False):
+        """Call a function, and with ``recompute`` keep its input only."""
+        if self.recompute:
+            return recompute(function, x, random=random)
+        return function(x)
 
     def _project(self, x: Tensor) -> Tuple[Tensor, ...]:
         """Query, key and value of all tokens, each (B, S, D)."""
-        return self.attn.qkv(self.ln1(x)).chunk(3, dim=-1)
+        return self.attn.qkv(norm_tokens(self.ln1, x)).chunk(3, dim=-1)
 
     def _project_cls(self, x: Tensor) -> Tuple[Tensor, ...]:
         """Query of the first token (B, 1, D), key and value of all."""
@@ -113,6 +155,45 @@ class LeanEncoderLayer(TransformerEncoderLayer):
         bias = (None, None)
         if qkv.bias is not None:
             bias = (qkv.bias[:dims], qkv.bias[dims:])
-        x = self.ln1(x)
+        x = norm_tokens(self.ln1, x)
         query = F.linear(x[:, :1], qkv.weight[:dims], bias[0])
         return query, *F.linear(x, qkv.weight[dims:], bias[1]).chunk(2, dim=-1)
+
+
+def draw_paths(layers: Sequence[LeanEncoderLayer], branches: int, batch: int,
+               device: torch.device) -> List[Optional[Tensor]]:
+    """Draw which residual branches of which images are left out.
+
+    Drop path (stochastic depth) as factors of the branches: 0 at the layer's
+    rate, else 1 / (1 - rate). They are drawn outside the layers, so that what
+    torch.compile makes of one layer does for all, whatever their rates. mmcv
+    draws in the dtype of the tokens, where a half-precision sum moves small
+    rates; here draws and factors are float32.
+
+    Args:
+        layers (Sequence[LeanEncoderLayer]): L layers.
+        branches (int): R, of a layer.
+        batch (int): B.
+        device (torch.device): Where the factors are needed.
+
+    Returns:
+        list[Tensor | None]: L times factors (R, B, 1, 1), float32; ones where
+        this layer drops nothing, None where no layer does.
+    """
+    rates = [
+        layer.drop_path_rate if layer.training else 0. for layer in layers
+    ]
+    drops = [rate for rate in rates if rate]
+    if not drops:
+        return [None] * len(rates)
+    drops = torch.tensor(drops).to(device, non_blocking=True)
+    drops = drops.view(-1, 1, 1, 1, 1)
+    noise = torch.rand(len(drops), branches, batch, 1, 1, device=device)
+    drawn = iter(((noise >= drops) / (1 - drops)).unbind())
+    ones = torch.ones(branches, batch, 1, 1, device=device)
+    return [next(drawn) if rate else ones for rate in rates]
+
+
+def norm_tokens(norm: nn.Module, x: Tensor) -> Tensor:
+    """Normalise tokens, in the dtype of the weights but out in their own."""
+    return norm(x.to(norm.weight.dtype)).to(x.dtype)

@@ -1,7 +1,8 @@
 # Letters: B clips, T frames, V global views, L local views, P logits,
 # C channels of the last layer's input.
 from copy import deepcopy
-from typing import Any, Dict, List, Optional, Union
+from functools import wraps
+from typing import Any, Callable, Dict, List, Optional, Union
 
 import torch
 import torch.nn as nn
@@ -11,6 +12,19 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from ..data_preprocessors import ClipViewPreprocessor
+from ..utils.layer_compiler import LayerCompiler
+
+
+def in_compiled_step(loss: Callable) -> Callable:
+    """Run the ``loss`` of a model with its layers compiled."""
+
+    @wraps(loss)
+    def step(self, inputs, data_samples=None):
+        with self.layer_compiler.step(inputs['global_clips'].device,
+                                      self.backbone, self.teacher['backbone']):
+            return loss(self, inputs, data_samples)
+
+    return step
 
 
 @MODELS.register_module()
@@ -30,10 +44,11 @@ class DINO(BaseSelfSupervisor):
         loss (dict): :class:`DoRALoss`.
         data_preprocessor (dict): :class:`ClipViewPreprocessor`.
         head (dict, optional): None here; DoRA's tracker.
-        compile_layers (bool | dict): Compile the encoder layers, student's
-            and teacher's, with ``torch.compile``; a dict has its arguments.
-            mmengine's ``compile=True`` would compile the views as well, anew
-            for most of the numbers that they draw. Defaults to False.
+        compile_layers (bool | dict, optional): Compile the encoder layers,
+            student's and teacher's, in training steps: see
+            :class:`LayerCompiler`. mmengine's ``compile=True`` would compile
+            the views as well, anew for most of the numbers that they draw.
+            Defaults to None, on CUDA where a compiler works.
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
@@ -49,7 +64,7 @@ class DINO(BaseSelfSupervisor):
                  loss: dict,
                  data_preprocessor: dict,
                  head: Optional[dict] = None,
-                 compile_layers: Union[bool, dict] = False,
+                 compile_layers: Union[None, bool, dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(
             backbone=backbone,
@@ -62,11 +77,7 @@ class DINO(BaseSelfSupervisor):
         self.teacher = nn.ModuleDict(
             dict(backbone=deepcopy(self.backbone), neck=deepcopy(self.neck)))
         self.teacher.requires_grad_(False)
-        if compile_layers is not False:
-            settings = {} if compile_layers is True else compile_layers
-            for backbone in (self.backbone, self.teacher['backbone']):
-                for layer in backbone.layers:
-                    layer.compile(**settings)
+        self.layer_compiler = LayerCompiler(compile_layers)
 
     def init_weights(self) -> None:
         """Initialise the student and start the teacher as its copy."""
@@ -79,6 +90,7 @@ class DINO(BaseSelfSupervisor):
         self.teacher.eval()
         return self
 
+    @in_compiled_step
     def loss(
             self,
             inputs: Dict[str, Tensor],

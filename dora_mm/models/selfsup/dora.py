@@ -10,7 +10,7 @@ from dora_mm.registry import MODELS, TRANSFORMS
 from ..utils import ObjectTracks, TrackFeatures, mean_overlap, plan_error
 from ..utils.control_masks import MASK_CONTROLS, control_masks
 from ..utils.setting_checks import check_choice
-from .dino import DINO
+from .dino import DINO, in_compiled_step
 
 
 @MODELS.register_module()
@@ -43,7 +43,8 @@ class DoRA(DINO):
         drop_hidden (bool): Not the paper's method: the student reads the
             visible patches of a masked view only, as in MAE, instead of
             hidden ones as zeros. Defaults to False.
-        compile_layers (bool | dict): See :class:`DINO`. Defaults to False.
+        compile_layers (bool | dict, optional): See :class:`DINO`. Defaults to
+            None.
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
@@ -64,7 +65,7 @@ class DoRA(DINO):
                  patch_feature: str = 'final',
                  mask_control: Optional[str] = None,
                  drop_hidden: bool = False,
-                 compile_layers: Union[bool, dict] = False,
+                 compile_layers: Union[None, bool, dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(
             backbone=backbone,
@@ -88,6 +89,7 @@ class DoRA(DINO):
         self.track_layer = track_layer
         self.patch_feature = patch_feature
 
+    @in_compiled_step
     def loss(
             self,
             inputs: Dict[str, Tensor],

@@ -233,10 +233,6 @@ def test_compiled_layers_compute_the_same(name):
         loss.backward()
         results.append(
             [loss, *(p.grad for p in model.parameters() if p.requires_grad)])
-        for backbone in (model.backbone, model.teacher['backbone']):
-            for layer in backbone.layers:
-                assert (layer._compiled_call_impl is None) is (compile_layers
-                                                               is False)
     for ours, expected in zip(*results):
         torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-5)
 

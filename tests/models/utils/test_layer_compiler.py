@@ -1,0 +1,125 @@
+"""Graphs of a step, counted by Dynamo itself, whatever the compiler."""
+import pytest
+import torch
+import torch.distributed as dist
+from tiny import build_model, views
+from torch._dynamo.utils import counters
+from torch.nn.parallel import DistributedDataParallel
+
+from dora_mm.models.utils import layer_compiler
+
+RELEASED = dict(
+    track_layer=-1,
+    patch_feature='final',
+    head=dict(num_objects=2, normalize_tokens=True, plan_mass='patch'),
+    mask=dict(mode='batch'))
+
+
+@pytest.fixture(autouse=True)
+def forget_graphs():
+    torch._dynamo.reset()
+    counters.clear()
+
+
+def train_step(model, seed=0, scale=1.):
+    losses = model(views(seed=seed), mode='loss')
+    loss = sum(value for name, value in losses.items() if 'loss' in name)
+    (scale * loss).backward()
+    return loss.detach()
+
+
+def count_graphs(model, steps=3):
+    """After each step; there must be no break."""
+    graphs = []
+    for i in range(steps):
+        train_step(model, i)
+        graphs.append(counters['stats']['unique_graphs'])
+    assert not counters['graph_break']
+    return graphs
+
+
+# Teacher, objects and local views, each of all tokens and of [CLS]; released,
+# the teacher's layers are all of all tokens.
+@pytest.mark.parametrize('name, settings, expected', [
+    ('DoRA', dict(backbone=dict(drop_path_rate=0.1)), 6),
+    ('DoRA', RELEASED, 5),
+    ('DoRA', dict(RELEASED, backbone=dict(drop_path_rate=0.1)), 5),
+    ('DoRA', dict(backbone=dict(with_cp=True, recompute=True)), 6),
+    ('DoRA', dict(drop_hidden=True), 6),
+    ('DINO', dict(backbone=dict(drop_path_rate=0.1)), 6),
+],
+                         ids=str)
+def test_layers_share_graphs_and_never_compile_again(name, settings, expected):
+    model = build_model(name, compile_layers=dict(backend='eager'), **settings)
+    assert count_graphs(model) == [expected] * 3
+
+
+def test_ddp_does_not_split_layers(tmp_path):
+    """Its own optimiser of graphs would, at the bounds of its buckets."""
+    dist.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/join', rank=0, world_size=1)
+    try:
+        model = build_model(compile_layers=dict(backend='aot_eager'))
+        expected = train_step(build_model(compile_layers=False))
+        wrapped = DistributedDataParallel(model, bucket_cap_mb=0.01)
+        with wrapped.no_sync():  # gradients accumulate
+            train_step(wrapped)
+        loss = train_step(wrapped)
+    finally:
+        dist.destroy_process_group()
+    torch.testing.assert_close(loss, expected, rtol=1e-2, atol=0)
+    assert counters['stats']['unique_graphs'] == 6
+    assert not counters['graph_break']
+
+
+def test_only_training_steps_are_compiled():
+    model = build_model(compile_layers=dict(backend='eager'))
+    clips = views()['global_clips'].flatten(0, 1)
+    train_step(model)
+    counters.clear()
+    with torch.no_grad():
+        model.track(clips)
+        model.eval().backbone(clips[0, :, :, :16])
+    assert not counters['stats'] and not counters['frames']
+
+
+def test_a_cpu_is_left_alone_by_default():
+    model = build_model()
+    train_step(model)
+    assert not counters['stats']
+
+
+def test_training_goes_on_where_compiling_fails(monkeypatch):
+    said = []
+    monkeypatch.setattr(layer_compiler, 'print_log',
+                        lambda message, *_, **__: said.append(message))
+
+    def broken(*_):
+        raise OSError('no C compiler')
+
+    model = build_model(compile_layers=dict(backend=broken))
+    losses = [train_step(model, i) for i in range(2)]
+    plain = build_model(compile_layers=False)
+    expected = [train_step(plain, i) for i in range(2)]
+    torch.testing.assert_close(losses, expected)
+    warning, = (text for text in said if 'goes on without it' in text)
+    assert 'no C compiler' in warning
+
+
+def test_a_backward_pass_that_fails_to_compile_is_found_in_time():
+    from torch._dynamo.backends.common import aot_autograd
+    from torch._functorch.compilers import nop
+
+    def broken(*_):
+        raise OSError('no C compiler')
+
+    backend = aot_autograd(fw_compiler=nop, bw_compiler=broken)
+    model = build_model(compile_layers=dict(backend=backend))
+    expected = train_step(build_model(compile_layers=False))
+    torch.testing.assert_close(train_step(model), expected)
+    assert model.layer_compiler.setting is False
+
+
+def test_settings():
+    with pytest.raises(TypeError, match="compile_layers.*'max-autotune'"):
+        layer_compiler.LayerCompiler('max-autotune')
