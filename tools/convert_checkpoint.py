@@ -1,6 +1,8 @@
 """Convert checkpoints between dora_mm, the authors' code and other hosts."""
 import argparse
 
+from dora_mm.checkpoints.architecture import (add_architecture_options,
+                                              given_options)
 from dora_mm.checkpoints.conversion import TARGETS, convert
 from dora_mm.models import build_backbone
 
@@ -23,10 +25,7 @@ def parse_args():
         choices=('teacher', 'student'),
         help='keep this network only (default: both; the teacher where '
         'only a backbone is written)')
-    parser.add_argument(
-        '--num-heads',
-        type=int,
-        help='attention heads, if they do not have 64 channels each')
+    add_architecture_options(parser)
     parser.add_argument(
         '--trust',
         action='store_true',
@@ -39,7 +38,7 @@ def main():
     args = parse_args()
     try:
         report = convert(args.source, args.target, args.to, build_backbone,
-                         args.key, args.trust, args.num_heads)
+                         args.key, args.trust, **given_options(args))
     except ValueError as error:
         raise SystemExit(f'error: {error}')
     print(report)

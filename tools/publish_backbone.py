@@ -2,6 +2,8 @@
 import argparse
 
 from dora_mm.checkpoints import publish
+from dora_mm.checkpoints.architecture import (add_architecture_options,
+                                              given_options)
 from dora_mm.models import build_backbone
 
 
@@ -18,10 +20,7 @@ def parse_args():
         choices=('teacher', 'student'),
         default='teacher',
         help='network to publish (default: teacher)')
-    parser.add_argument(
-        '--num-heads',
-        type=int,
-        help='attention heads, if they do not have 64 channels each')
+    add_architecture_options(parser)
     parser.add_argument(
         '--trust',
         action='store_true',
@@ -34,7 +33,7 @@ def main():
     args = parse_args()
     try:
         report = publish(args.checkpoint, args.out, build_backbone, args.key,
-                         args.trust, args.num_heads)
+                         args.trust, **given_options(args))
     except ValueError as error:
         raise SystemExit(f'error: {error}')
     print(report)

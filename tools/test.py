@@ -19,6 +19,8 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
+from dora_mm.checkpoints.architecture import (add_architecture_options,
+                                              given_options)
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.write_json import write_json
 
@@ -46,10 +48,7 @@ def parse_args(argv=None):
         choices=('teacher', 'student'),
         default='teacher',
         help='network of the checkpoint (default: teacher)')
-    parser.add_argument(
-        '--num-heads',
-        type=int,
-        help='attention heads, if they do not have 64 channels each')
+    add_architecture_options(parser)
     parser.add_argument(
         '--trust',
         action='store_true',
@@ -108,7 +107,7 @@ def merge_args(cfg, args):
         source=args.checkpoint,
         key=args.key,
         trust=args.trust,
-        num_heads=args.num_heads)
+        **given_options(args))
     cfg.launcher = args.launcher
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or osp.join('./work_dirs', name)

@@ -1,11 +1,13 @@
 """Converting checkpoints between layouts."""
 from collections import OrderedDict
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 import torch
 from torch import Tensor, nn
 
+from .architecture import (SAID, Arch, check_target, plain_arch,
+                           read_architecture, require, stock_settings)
 from .conversion_report import ConversionReport
 from .huggingface import read_hf, write_hf
 from .layouts import LAYOUTS, NETWORKS
@@ -13,7 +15,7 @@ from .read_checkpoint import provenance, read_checkpoint
 from .safe_load import atomic_save, load_trusted
 from .tensors import (CheckpointTensors, Groups, read_tensors, stock_state,
                       write_tensors)
-from .verify import stock_settings, verify_backbone, vit_arch
+from .verify import verify_backbone
 
 BACKBONE_ONLY = ('timm', 'mmseg', 'hf')
 TARGETS = ('dora_mm', 'dino') + BACKBONE_ONLY
@@ -25,7 +27,7 @@ def convert(source: Union[str, Path],
             build: Callable[[dict], nn.Module],
             key: Optional[str] = None,
             trust: bool = False,
-            num_heads: Optional[int] = None) -> ConversionReport:
+            **options: Any) -> ConversionReport:
     """Convert a checkpoint between our layout, the authors' and other hosts'.
 
     Student, teacher, both heads and the centre are kept; optimiser, schedules
@@ -41,7 +43,7 @@ def convert(source: Union[str, Path],
             training file of DINO's and DoRA's code; or a plain backbone:
             'timm'; 'mmseg', for its ``VisionTransformer`` with
             ``patch_bias=True`` (else it drops the bias and says nothing),
-            ``final_norm=True`` and the norms' ``eps=1e-6``; 'hf', for
+            ``final_norm=True`` and the ``eps`` of ``meta.arch``; 'hf', for
             ``ViTModel`` of transformers 4 and 5.
         build (callable): Makes the network of the check from its settings,
             :func:`dora_mm.models.build_backbone`.
@@ -50,39 +52,44 @@ def convert(source: Union[str, Path],
             with one nameless network becomes both, so that training starts as
             the method does, with teacher = student.
         trust (bool): See :func:`load_trusted`. Defaults to False.
-        num_heads (int, optional): Needed for the check where a head does not
-            have 64 channels.
+        **options: ``num_heads``, ``img_size`` (a side, or height and width in
+            pixels), ``norm_eps``, ``activation``, as far as the file does not
+            say them. Only 'hf' needs them all; elsewhere what is not known is
+            not written, and whoever loads the file is asked for it.
 
     Returns:
         ConversionReport: Every key, and what was dropped.
 
     Raises:
         ValueError: If the file is unsafe, unknown or incomplete, has keys
-            without a place, lacks ``key``, or the check fails. Nothing is
-            written then.
+            without a place, lacks ``key``, has an architecture that ``to``
+            cannot hold, or the check fails. Nothing is written then.
     """
     if to not in TARGETS:
         raise ValueError(f'to must be one of {TARGETS}, but got {to!r}')
     checkpoint, content = read_checkpoint(source, trust)
     content.check(source)
     groups = _select(content, to, key)
+    known = _architectures(checkpoint, content, groups, build, options)
+    arch = next(iter(known.values()))[0]
+    check_target(arch, to)
     output, rows = write_tensors(groups, to)
     error = 0.
 
     def verify(path: Path) -> None:
         nonlocal error
         written = read_hf(path) if to == 'hf' else load_trusted(path)
-        _compare_bits(read_tensors(written, to).groups, groups)
-        error = _verify_backbones(groups, build, num_heads)
+        found = read_tensors(written, to).groups
+        _compare_bits(found, groups)
+        error = _verify_backbones(found, groups, build, known)
 
     if to == 'hf':
-        entries = groups['any.backbone'].items()
-        arch = vit_arch({name: entry.tensor
-                         for name, entry in entries}, num_heads)
+        require(arch, str(source))
         path = write_hf(output, arch, target, verify)
     else:
         if to != 'timm':
-            output['meta'] = provenance(source, checkpoint, content)
+            output['meta'] = dict(
+                provenance(source, checkpoint, content), arch=plain_arch(arch))
         if to == 'dino':
             output['epoch'] = content.facts.get('epoch', 0)
         path = atomic_save(output, target, verify)
@@ -138,16 +145,38 @@ def _same_bits(a: Tensor, b: Tensor) -> bool:
         b.detach().reshape(-1).view(torch.uint8))
 
 
-def _verify_backbones(groups: Groups, build: Callable[[dict], nn.Module],
-                      num_heads: Optional[int]) -> float:
+def _architectures(
+    checkpoint: Any, content: CheckpointTensors, groups: Groups,
+    build: Callable[[dict], nn.Module], options: Dict[str, Any]
+) -> Dict[str, Tuple[Arch, Optional[nn.Module]]]:
+    """Of each backbone, by its group in the target."""
+    sources = {id(entries): name for name, entries in content.groups.items()}
+    return {
+        group: read_architecture(
+            checkpoint, content.layout, sources[id(entries)],
+            {name: entry.tensor
+             for name, entry in entries.items()}, build, options)
+        for group, entries in groups.items() if group.endswith('.backbone')
+    }
+
+
+def _verify_backbones(
+        found: Groups, groups: Groups, build: Callable[[dict], nn.Module],
+        known: Dict[str, Tuple[Arch, Optional[nn.Module]]]) -> float:
     """Forward every backbone as a stock ViT; the largest error."""
     errors = [0.]
-    for group, entries in groups.items():
-        if group.endswith('.backbone'):
-            tensors = {name: entry.tensor for name, entry in entries.items()}
-            arch = vit_arch(tensors, num_heads)
-            errors.append(
-                verify_backbone(
-                    build(stock_settings(arch)), stock_state(entries), tensors,
-                    arch))
+    for group, (arch, own) in known.items():
+        tensors = {name: e.tensor for name, e in groups[group].items()}
+        # That names have their places is proven with any numbers.
+        patches = tensors['pos_embed'].shape[1] - 1
+        stand_in = dict(
+            num_heads=1,
+            img_size=(arch['patch_size'], arch['patch_size'] * patches),
+            norm_eps=1e-6,
+            activation='gelu')
+        arch = {**{name: stand_in[name] for name in SAID}, **arch}
+        model = build(stock_settings(arch))
+        errors.append(
+            verify_backbone(model, stock_state(found[group]), tensors, arch,
+                            own))
     return max(errors)

@@ -8,18 +8,19 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Callable, Dict, Mapping, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, Tuple, Union
 
 import torch
 from torch import Tensor
 
+from .architecture import plain_arch
 from .layouts import HUGGING_FACE, name_table
 
 WEIGHTS, CONFIG = 'model.safetensors', 'config.json'
 _QKV = ('query', 'key', 'value')
 
 
-def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, int],
+def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, Any],
              folder: Union[str, Path], verify: Callable[[Path],
                                                         None]) -> Path:
     """Write ``config.json`` and ``model.safetensors`` into a new folder.
@@ -29,7 +30,7 @@ def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, int],
 
     Args:
         tensors (dict[str, Tensor]): A backbone, names of the layout 'hf'.
-        arch (dict[str, int]): See ``vit_arch``.
+        arch (dict): See :func:`read_architecture`; a complete one.
         folder (str | Path): There whole or not at all.
         verify (callable): Called with a temporary folder; what it raises
             stops the writing.
@@ -52,11 +53,11 @@ def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, int],
     config = dict(
         architectures=['ViTModel'],
         model_type='vit',
-        hidden_act='gelu',
+        hidden_act=arch['activation'],
         hidden_size=arch['embed_dims'],
-        image_size=arch['img_size'],
+        image_size=plain_arch(arch)['img_size'],
         intermediate_size=arch['feedforward_channels'],
-        layer_norm_eps=1e-6,  # the default there is 1e-12
+        layer_norm_eps=arch['norm_eps'],
         num_attention_heads=arch['num_heads'],
         num_channels=arch['in_channels'],
         num_hidden_layers=arch['num_layers'],
@@ -77,18 +78,20 @@ def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, int],
     return folder
 
 
-def read_hf(folder: Union[str, Path]) -> Dict[str, Tensor]:
+def read_hf(folder: Union[str, Path]) -> Dict[str, Dict[str, Any]]:
     """Read what :func:`write_hf` or ``save_pretrained`` wrote.
 
     Args:
-        folder (str | Path): With ``model.safetensors`` of a ViTModel in the
-            names of transformers 4; a pooler or classifier is left out.
+        folder (str | Path): With ``config.json`` and ``model.safetensors`` of
+            a ViTModel in the names of transformers 4; a pooler or classifier
+            is left out.
 
     Returns:
-        dict[str, Tensor]: Names of the layout 'hf'.
+        dict: ``state_dict``, names of the layout 'hf'; ``meta``, with what
+        ``config.json`` says of the architecture.
 
     Raises:
-        ValueError: If the file or a tensor is missing.
+        ValueError: If a file or a tensor is missing or cannot be read.
     """
     from safetensors.torch import load_file
     path = Path(folder) / WEIGHTS
@@ -96,9 +99,14 @@ def read_hf(folder: Union[str, Path]) -> Dict[str, Tensor]:
         raise ValueError(f'{folder} holds no {WEIGHTS}: give the folder that '
                          'save_pretrained wrote')
     # A model with a head has its ViT under this name.
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # SafetensorError is not public everywhere
+        raise ValueError(f'{path} must be a safetensors file, but cannot be '
+                         f'read ({error}): copy it again') from error
     state = {
         name.removeprefix('vit.'): tensor
-        for name, tensor in load_file(path).items()
+        for name, tensor in tensors.items()
         if not name.startswith(('classifier.', 'pooler.', 'vit.pooler.'))
     }
     wanted = [row[HUGGING_FACE] for row in name_table('any.backbone', state)]
@@ -109,7 +117,9 @@ def read_hf(folder: Union[str, Path]) -> Dict[str, Tensor]:
     joined = OrderedDict()
     for name in wanted:
         joined[name] = torch.cat([state.pop(n) for n in _split_names(name)])
-    return OrderedDict(joined, **state)
+    return dict(
+        state_dict=OrderedDict(joined, **state),
+        meta=dict(arch=_read_config(Path(folder) / CONFIG)))
 
 
 def _split_names(name: str) -> Tuple[str, ...]:
@@ -117,3 +127,21 @@ def _split_names(name: str) -> Tuple[str, ...]:
     if 'QKV' in name:
         return tuple(name.replace('QKV', part) for part in _QKV)
     return (name, )
+
+
+def _read_config(path: Path) -> Dict[str, Any]:
+    """What shapes do not show; transformers' defaults where it is silent."""
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{path} must be a JSON file, but cannot be read '
+                         f'({error}): give the folder that save_pretrained '
+                         'wrote') from error
+    if not isinstance(config, dict) or config.get('model_type') != 'vit':
+        raise ValueError(f"{path} must have the model_type 'vit', but has "
+                         'another one: only plain ViTs are known')
+    return dict(
+        num_heads=config.get('num_attention_heads', 12),
+        img_size=config.get('image_size', 224),
+        norm_eps=config.get('layer_norm_eps', 1e-12),
+        activation=config.get('hidden_act', 'gelu'))

@@ -13,27 +13,29 @@ NETWORKS = ('student', 'teacher')
 # A row is a module or parameter of a backbone, a column the code that names it
 # so. A name that ends in a separator goes on with 'weight' and 'bias', # is
 # the number of a block, QKV stands for the names of three tensors that the
-# others keep in one.
+# others keep in one. The last column is the shape of the weight, in D
+# channels, N tokens, C colours, P pixels, F hidden channels; a bias has its
+# first side.
 AUTHORS, OURS, MMSEG, HUGGING_FACE = range(4)
 _BACKBONE = """
-cls_token           cls_token                cls_token                    embeddings.cls_token
-pos_embed           pos_embed                pos_embed                    embeddings.position_embeddings
-patch_embed.proj.   patch_embed.projection.  patch_embed.projection.      embeddings.patch_embeddings.projection.
-norm.               ln1.                     ln1.                         layernorm.
-blocks.#.norm1.     layers.#.ln1.            layers.#.ln1.                encoder.layer.#.layernorm_before.
-blocks.#.attn.qkv.  layers.#.attn.qkv.       layers.#.attn.attn.in_proj_  encoder.layer.#.attention.attention.QKV.
-blocks.#.attn.proj. layers.#.attn.proj.      layers.#.attn.attn.out_proj. encoder.layer.#.attention.output.dense.
-blocks.#.norm2.     layers.#.ln2.            layers.#.ln2.                encoder.layer.#.layernorm_after.
-blocks.#.mlp.fc1.   layers.#.ffn.layers.0.0. layers.#.ffn.layers.0.0.     encoder.layer.#.intermediate.dense.
-blocks.#.mlp.fc2.   layers.#.ffn.layers.1.   layers.#.ffn.layers.1.       encoder.layer.#.output.dense.
+cls_token           cls_token                cls_token                    embeddings.cls_token                      1,1,D
+pos_embed           pos_embed                pos_embed                    embeddings.position_embeddings            1,N,D
+patch_embed.proj.   patch_embed.projection.  patch_embed.projection.      embeddings.patch_embeddings.projection.   D,C,P,P
+norm.               ln1.                     ln1.                         layernorm.                                D
+blocks.#.norm1.     layers.#.ln1.            layers.#.ln1.                encoder.layer.#.layernorm_before.         D
+blocks.#.attn.qkv.  layers.#.attn.qkv.       layers.#.attn.attn.in_proj_  encoder.layer.#.attention.attention.QKV.  3D,D
+blocks.#.attn.proj. layers.#.attn.proj.      layers.#.attn.attn.out_proj. encoder.layer.#.attention.output.dense.   D,D
+blocks.#.norm2.     layers.#.ln2.            layers.#.ln2.                encoder.layer.#.layernorm_after.          D
+blocks.#.mlp.fc1.   layers.#.ffn.layers.0.0. layers.#.ffn.layers.0.0.     encoder.layer.#.intermediate.dense.       F,D
+blocks.#.mlp.fc2.   layers.#.ffn.layers.1.   layers.#.ffn.layers.1.       encoder.layer.#.output.dense.             D,F
 """  # noqa: E501
-# torch has had two weight norms.
+# torch has had two weight norms. H, B, L are channels and logits of the head.
 _HEAD = """
-mlp.0.                mlp.0.
-mlp.2.                mlp.2.
-mlp.4.                mlp.4.
-last_layer.weight_g   last_layer.parametrizations.weight.original0
-last_layer.weight_v   last_layer.parametrizations.weight.original1
+mlp.0.                mlp.0.                                              H,D
+mlp.2.                mlp.2.                                              H,H
+mlp.4.                mlp.4.                                              B,H
+last_layer.weight_g   last_layer.parametrizations.weight.original0        L,1
+last_layer.weight_v   last_layer.parametrizations.weight.original1        L,B
 """
 _BLOCK_NAME = re.compile(r'(?:blocks|layers|encoder\.layer)\.(\d+)\.')
 
@@ -44,7 +46,10 @@ def _rows(table: str) -> Tuple[Tuple[str, ...], ...]:
     for line in table.strip().splitlines():
         names = tuple(line.split())
         kinds = ('weight', 'bias') if names[0].endswith('.') else ('', )
-        rows += [tuple(name + kind for name in names) for kind in kinds]
+        *names, shape = names
+        for kind in kinds:
+            sides = shape.split(',')[0] if kind == 'bias' else shape
+            rows.append((*(name + kind for name in names), sides))
     return tuple(rows)
 
 
@@ -158,10 +163,10 @@ def name_table(group: str,
 
     Returns:
         tuple[tuple[str, ...]]: For every tensor its names, in the order
-        AUTHORS, OURS and, of a backbone, MMSEG, HUGGING_FACE.
+        AUTHORS, OURS and, of a backbone, MMSEG, HUGGING_FACE; and its shape.
     """
     if group == 'loss':
-        return (('center', 'center'), )
+        return (('center', 'center', '1,L'), )
     if group.endswith('.head'):
         return _HEAD_ROWS
     blocks = (re.match(_BLOCK_NAME, name) for name in names)

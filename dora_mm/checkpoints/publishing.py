@@ -1,16 +1,18 @@
 """Publishing the backbone of a checkpoint."""
 import datetime
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Union
 
 import torch
 from torch import nn
 
+from .architecture import (plain_arch, read_architecture, require,
+                           stock_settings)
 from .conversion_report import ConversionReport
 from .read_checkpoint import provenance, read_checkpoint
 from .safe_load import atomic_save
 from .tensors import write_tensors
-from .verify import stock_settings, verify_backbone, vit_arch
+from .verify import verify_backbone
 
 
 def publish(source: Union[str, Path],
@@ -18,14 +20,15 @@ def publish(source: Union[str, Path],
             build: Callable[[dict], nn.Module],
             key: str = 'teacher',
             trust: bool = False,
-            num_heads: Optional[int] = None) -> ConversionReport:
+            **options: Any) -> ConversionReport:
     """Publish the backbone of a checkpoint for downstream use.
 
     The file has the keys of ``mmpretrain.VisionTransformer`` under the prefix
     ``backbone.`` and tensors and plain data only: load it with
     ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
-    Before it is put in place it is loaded strictly into the stock ViT and
-    compared with the source in a forward pass.
+    Its ``meta.arch`` says the whole architecture. Before it is put in place
+    it is loaded strictly into the stock ViT and compared with the network
+    that the run's own config gives.
 
     Args:
         source (str | Path): A runner checkpoint of ours (or any layout that
@@ -36,28 +39,32 @@ def publish(source: Union[str, Path],
             :func:`dora_mm.models.build_backbone`.
         key (str): 'teacher' or 'student'. Defaults to 'teacher'.
         trust (bool): See :func:`load_trusted`. Defaults to False.
-        num_heads (int, optional): Needed where a head does not have 64
-            channels.
+        **options: ``num_heads``, ``img_size`` (a side, or height and width in
+            pixels), ``norm_eps``, ``activation``, as far as the file does not
+            say them.
 
     Returns:
         ConversionReport: Every key; its ``path`` is the file written.
 
     Raises:
         ValueError: If the file is unsafe, unknown, lacks the network or parts
-            of its backbone, or the check fails. Nothing is written then.
+            of its backbone, does not say its architecture, or the check
+            fails. Nothing is written then.
     """
     checkpoint, content = read_checkpoint(source, trust)
     group = f'{content.network(key)}.backbone'
     content.check(source, [group])
     entries = content.groups[group]
     tensors = {name: entry.tensor for name, entry in entries.items()}
-    arch = vit_arch(tensors, num_heads)
+    arch, own = read_architecture(checkpoint, content.layout, group, tensors,
+                                  build, options)
+    require(arch, str(source))
     # our layout has its student where a lone backbone belongs
     output, rows = write_tensors({'student.backbone': entries}, 'dora_mm')
     meta = provenance(source, checkpoint, content)
     if group != 'any.backbone':
         meta['backbone_of'] = key
-    output['meta'] = dict(meta, arch=arch)
+    output['meta'] = dict(meta, arch=plain_arch(arch))
     error = 0.
 
     def verify(path: Path) -> None:
@@ -68,7 +75,7 @@ def publish(source: Union[str, Path],
             for name, tensor in state['state_dict'].items()
         }
         model = build(stock_settings(arch))
-        error = verify_backbone(model, stock, tensors, arch)
+        error = verify_backbone(model, stock, tensors, arch, own)
 
     path = atomic_save(output, target, verify, _name_with_hash)
     taken = {row[0] for row in rows}

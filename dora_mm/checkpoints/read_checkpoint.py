@@ -27,7 +27,10 @@ def read_checkpoint(source: Union[str, Path],
         checkpoint = read_hf(source)
         return checkpoint, read_tensors(checkpoint, 'hf')
     checkpoint = load_trusted(source, trust)
-    return checkpoint, read_tensors(checkpoint)
+    try:
+        return checkpoint, read_tensors(checkpoint)
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}') from error
 
 
 def provenance(source: Union[str, Path], checkpoint: Mapping,

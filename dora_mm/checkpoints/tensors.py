@@ -8,6 +8,7 @@ from typing import (Any, Dict, List, NamedTuple, Optional, Sequence, Tuple,
 
 from torch import Tensor, contiguous_format
 
+from dora_mm.utils.check_finite import check_finite
 from .layouts import (AUTHORS, LAYOUTS, NETWORKS, OURS, WEIGHT_NORM, Place,
                       bare_state, name_table, sniff, without_module)
 
@@ -87,7 +88,8 @@ class CheckpointTensors:
                 the whole file.
 
         Raises:
-            ValueError: Lists the missing and the unused keys.
+            ValueError: Lists the missing and the unused keys, or names the
+                first tensor of a wrong shape or with NaN or infinity in it.
         """
         missing = [
             name for group in (groups or self.groups)
@@ -98,6 +100,8 @@ class CheckpointTensors:
             if groups is None or group in groups
         ]
         if not missing and not unused:
+            for group in (groups or self.groups):
+                self._check_values(path, group)
             return
         lines = [f'{path} does not fit the layout {self.layout!r}:']
         for title, names in (('missing', missing), ('unused', unused)):
@@ -108,6 +112,27 @@ class CheckpointTensors:
                      'and the 3-layer DINO head without batch norm are '
                      'known; remove or rename such keys first')
         raise ValueError('\n'.join(lines))
+
+    def _check_values(self, path: Union[str, Path], group: str) -> None:
+        """Refuse a tensor that cannot be what its name says."""
+        sizes: Dict[str, int] = {}
+        for row in name_table(group, self.groups[group]):
+            source, tensor = self.groups[group][row[AUTHORS]]
+            sides = row[-1].split(',')
+            fits = len(sides) == tensor.ndim and tensor.numel() > 0
+            for side, size in zip(sides, tensor.shape):
+                letter = side.lstrip('0123456789')
+                factor = int(side.removesuffix(letter) or 1)
+                if letter:
+                    factor *= sizes.setdefault(letter, size // factor)
+                fits = fits and size == factor
+            if not fits:
+                raise ValueError(
+                    f'{path}: {source} must have the shape ({row[-1]}) with '
+                    f'{sizes}, but got {tuple(tensor.shape)}: the file is '
+                    'damaged or holds another network')
+            check_finite(tensor, f'{path}: {source}, which is not finite,',
+                         'take a checkpoint from before the run diverged')
 
 
 def read_tensors(checkpoint: Any,
@@ -134,6 +159,10 @@ def read_tensors(checkpoint: Any,
         state = whole
         if content.layout == 'dino':
             state = checkpoint.get(container) or {}
+            if not isinstance(state, Mapping):
+                raise ValueError(f'{container} must be a dict of tensors, but '
+                                 f'got a {type(state).__name__}: the file is '
+                                 'damaged or holds something else')
         _read_state(content, state, inside)
         networks.append(state)
     if not any(state is checkpoint for state in networks):

@@ -18,8 +18,14 @@ def published(tmp_path_factory):
     backbone.init_weights()
     state = {f'backbone.{k}': v for k, v in backbone.state_dict().items()}
     torch.save(dict(state_dict=state), folder / 'source.pth')
-    return publish(folder / 'source.pth', folder / 'vit.pth',
-                   build_backbone).path
+    return publish(
+        folder / 'source.pth',
+        folder / 'vit.pth',
+        build_backbone,
+        num_heads=backbone.layers[0].attn.num_heads,
+        img_size=32,
+        norm_eps=1e-6,
+        activation='gelu').path
 
 
 @pytest.fixture

@@ -233,10 +233,14 @@ def test_bad_arguments(make_authors, make_backbone, save, tmp_path):
     del authors['student']
     with pytest.raises(ValueError, match="'student'.*'teacher'"):
         convert(save(authors), target, 'timm', key='student')
-    with pytest.raises(ValueError, match='num-heads'):
-        convert(save(make_backbone(width=48)), target, 'timm')
-    with pytest.raises(ValueError, match='5 patches, not a square'):
-        convert(save(make_backbone(patches=5)), target, 'timm')
+    # what a folder of Hugging Face must say is asked for
+    with pytest.raises(ValueError, match='--num-heads, --img-size'):
+        convert(save(make_backbone(width=48)), tmp_path / 'hf', 'hf')
+    with pytest.raises(ValueError, match='the 5 patches of 16 pixels'):
+        convert(
+            save(make_backbone(patches=5)), target, 'timm', img_size=(32, 32))
+    with pytest.raises(ValueError, match='must divide the 48 channels'):
+        convert(save(make_backbone(width=48)), target, 'timm', num_heads=5)
     convert(save(make_backbone(width=48)), target, 'timm', num_heads=4)
     assert_same(torch.load(target, weights_only=True), make_backbone(width=48))
 
@@ -302,7 +306,7 @@ def test_hugging_face_round_trip_is_bit_equal(make_backbone, save, tmp_path):
     files = pytest.importorskip('safetensors.torch')
     state = make_backbone()
     folder, back = tmp_path / 'hf', tmp_path / 'back.pth'
-    report = convert(save(state), folder, 'hf')
+    report = convert(save(state), folder, 'hf', num_heads=1, img_size=32)
     assert report.path == folder and len(report.rows) == 6 + 12 * 2
     assert sorted(os.listdir(folder)) == ['config.json', 'model.safetensors']
     config = json.loads((folder / 'config.json').read_text())
@@ -331,10 +335,10 @@ def test_hugging_face_mistakes_are_told(make_backbone, save, tmp_path):
     source = save(make_backbone())
     (tmp_path / 'there').mkdir()
     with pytest.raises(ValueError, match='must be a new folder'):
-        convert(source, tmp_path / 'there', 'hf')
+        convert(source, tmp_path / 'there', 'hf', num_heads=1, img_size=32)
     with pytest.raises(ValueError, match='holds no model.safetensors'):
         convert(tmp_path / 'there', tmp_path / 'x.pth', 'timm')
-    convert(source, tmp_path / 'hf', 'hf')
+    convert(source, tmp_path / 'hf', 'hf', num_heads=1, img_size=32)
     stored = files.load_file(tmp_path / 'hf' / 'model.safetensors')
     del stored['encoder.layer.1.output.dense.bias']
     files.save_file(stored, tmp_path / 'hf' / 'model.safetensors')

@@ -61,7 +61,9 @@ def test_published_file(runner_file, tmp_path, key, prefix):
             feedforward_channels=256,
             patch_size=16,
             img_size=32,
-            in_channels=3))
+            in_channels=3,
+            norm_eps=1e-6,
+            activation='gelu'))
     vit = tiny_vit(
         init_cfg=dict(
             type='Pretrained', checkpoint=str(path), prefix='backbone.'))

@@ -1,7 +1,7 @@
 # Letters: B clips or images, T frames, V views, K objects, M images of a view,
 # H heads, N patches, D channels.
-import math
-from typing import Callable, Optional, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -10,6 +10,7 @@ from mmpretrain.models import VisionTransformer
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor
 
+from dora_mm.checkpoints.safe_load import load_trusted
 from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
 from ..utils.layer_compiler import call_layer
@@ -80,6 +81,8 @@ class DoRAViT(VisionTransformer):
                  bf16_tokens=True,
                  **kwargs) -> None:
         super().__init__(arch=arch, **kwargs)
+        self._pretrained_grid = None
+        self._register_state_dict_hook(_say_grid)
         self.pos_interp = check_choice('pos_interp', pos_interp,
                                        ('dino', 'size'))
         self.with_cp = with_cp
@@ -95,9 +98,14 @@ class DoRAViT(VisionTransformer):
 
     def init_weights(self) -> None:
         """Initialise as DINO does, unless ``init_cfg`` loads a checkpoint."""
+        pretrained = isinstance(self.init_cfg, dict) \
+            and self.init_cfg['type'] == 'Pretrained'
+        if pretrained:
+            self._pretrained_grid = _published_grid(
+                self.init_cfg['checkpoint'])
         super().init_weights()
-        if isinstance(self.init_cfg, dict) \
-                and self.init_cfg['type'] == 'Pretrained':
+        self._pretrained_grid = None
+        if pretrained:
             return
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -241,29 +249,42 @@ class DoRAViT(VisionTransformer):
             key=key[..., 1:, :].transpose(2, 3).flatten(3),
             cls_attn=self._cls_attention(query[:, 0], key[:, 0]))
 
-    def _prepare_pos_embed(self, state_dict, prefix, *args, **kwargs) -> None:
-        """Resize what is loaded to the grid of this model.
+    def _prepare_pos_embed(self, state_dict: Dict[str, Any], prefix: str,
+                           local_metadata: Dict[str, Any], *args: Any,
+                           **kwargs: Any) -> None:
+        """Resize what is loaded from its grid to the grid of this model.
 
-        The stock class takes every grid for a square one.
+        The stock class takes every grid for a square one, and two grids of as
+        many patches for one. Here the grid comes with the state dict, beside
+        the version that PyTorch keeps there, or from the ``meta`` of a
+        published file.
 
         Raises:
-            ValueError: If the embeddings are neither of this model's grid nor
-                a square one, whose sides could be known.
+            ValueError: If the embeddings have to be resized and nothing says
+                their grid.
         """
         loaded = state_dict.get(prefix + 'pos_embed')
-        if loaded is not None and loaded.shape != self.pos_embed.shape:
-            patches = loaded.shape[1] - self.num_extra_tokens
-            # The stock class itself drops a [CLS] that this model lacks.
-            only_cls = not self.with_cls_token and (
-                loaded.shape[1] == self.pos_embed.shape[1] + 1)
-            if not only_cls and math.isqrt(patches)**2 != patches:
-                raise ValueError(
-                    f'{prefix}pos_embed holds {patches} patch positions, '
-                    'which is not a square grid, and this model has '
-                    f'{self.patch_resolution[0]} x {self.patch_resolution[1]}'
-                    ': build it with the img_size that the checkpoint was '
-                    'trained with.')
-        super()._prepare_pos_embed(state_dict, prefix, *args, **kwargs)
+        grid = (local_metadata or {}).get('grid', self._pretrained_grid)
+        if loaded is None or grid == self.patch_resolution or (
+                grid is None and loaded.shape == self.pos_embed.shape):
+            return
+        only_cls = not self.with_cls_token and (
+            loaded.shape[1] == self.pos_embed.shape[1] + 1)
+        if only_cls:
+            super()._prepare_pos_embed(state_dict, prefix, local_metadata,
+                                       *args, **kwargs)
+            return
+        patches = loaded.shape[1] - self.num_extra_tokens
+        if grid is None or grid[0] * grid[1] != patches:
+            raise ValueError(
+                f'{prefix}pos_embed must say its grid to be resized, but '
+                f'holds {patches} patch positions without one, and this model '
+                f'has {self.patch_resolution[0]} x {self.patch_resolution[1]}'
+                ': build it with the img_size that the checkpoint was trained '
+                'with, or publish that with tools/publish_backbone.py')
+        state_dict[prefix + 'pos_embed'] = resize_pos_embed(
+            loaded, grid, self.patch_resolution, self.interpolate_mode,
+            self.num_extra_tokens)
 
     def _embed(self, x: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
         """Images (B, 3, h, w) to tokens (B, extra + N, D) and the grid."""
@@ -321,6 +342,12 @@ class DoRAViT(VisionTransformer):
         if self.cls_token is not None:
             x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
         if self.pos_interp == 'dino':
+            rows, columns = self.patch_resolution
+            if rows != columns:
+                raise ValueError(
+                    "img_size must be square with pos_interp='dino', but this "
+                    f'model has {rows} x {columns} patches: set '
+                    "pos_interp='size'")
             pos_embed = resize_pos_embed_dino(self.pos_embed, patch_resolution,
                                               self.num_extra_tokens)
         else:
@@ -392,3 +419,23 @@ def _kept_bytes(x: Tensor) -> int:
     """What a stock layer keeps of tokens (B, S, D) for the backward pass."""
     half = torch.is_autocast_enabled(x.device.type)
     return 16 * x.numel() * (2 if half else x.element_size())
+
+
+def _say_grid(module: DoRAViT, state_dict: Dict[str, Any], prefix: str,
+              local_metadata: Dict[str, Any]) -> None:
+    """Let a state dict say which grid its position embeddings have."""
+    local_metadata['grid'] = tuple(module.patch_resolution)
+
+
+def _published_grid(path: str) -> Optional[Tuple[int, int]]:
+    """The grid that a local checkpoint says, published or of a run."""
+    if not Path(path).is_file():
+        return None  # a URL, which mmengine fetches
+    checkpoint = load_trusted(path)
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    arch = meta.get('arch') if isinstance(meta, dict) else None
+    if not isinstance(arch, dict) or 'img_size' not in arch:
+        return None
+    size = arch['img_size']
+    size = (size, size) if isinstance(size, int) else size
+    return tuple(side // arch['patch_size'] for side in size)

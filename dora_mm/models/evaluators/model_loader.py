@@ -1,17 +1,18 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import ContextManager, Optional, Union
+from typing import Any, ContextManager, Optional, Union
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from dora_mm.checkpoints.architecture import (fit, read_architecture, require,
+                                              stock_settings)
+from dora_mm.checkpoints.read_checkpoint import read_checkpoint
 from dora_mm.checkpoints.run_config import checkpoint_config
-from dora_mm.checkpoints.safe_load import load_trusted
-from dora_mm.checkpoints.tensors import read_tensors, stock_state
-from dora_mm.checkpoints.verify import stock_settings, vit_arch
+from dora_mm.checkpoints.tensors import stock_state
 from dora_mm.registry import MODELS
 from .build_backbone import build_backbone
 from .colour_histogram import ColourHistogram
@@ -52,14 +53,15 @@ class ModelLoader:
         self.source = str(source)
         self.config = self.source if self.source.endswith('.py') else config
         for path in filter(None, (self.source, self.config)):
-            if path != COLOUR and not Path(path).is_file():
+            there = Path(path).is_file() or path is self.source and Path(
+                path).is_dir()  # of Hugging Face
+            if path != COLOUR and not there:
                 raise ValueError(
                     f'source must be a checkpoint, a config file or '
                     f'{COLOUR!r}, but {path} is not a file: check the path')
         self.checkpoint = None
         if self.source not in (COLOUR, self.config):
-            self.checkpoint = load_trusted(source, trust)
-            self.content = read_tensors(self.checkpoint)
+            self.checkpoint, self.content = read_checkpoint(source, trust)
 
     @cached_property
     def cfg(self) -> Optional[Config]:
@@ -85,18 +87,20 @@ class ModelLoader:
 
     def backbone(self,
                  key: str = 'teacher',
-                 num_heads: Optional[int] = None,
-                 pos_interp: str = 'dino') -> nn.Module:
+                 pos_interp: Optional[str] = None,
+                 **options: Any) -> nn.Module:
         """The backbone, for features.
 
         Args:
             key (str): 'teacher' or 'student', where there are both. Defaults
                 to 'teacher'.
-            num_heads (int, optional): Needed where an attention head does not
-                have 64 channels.
-            pos_interp (str): How position embeddings are resized, see
-                :class:`DoRAViT`. Defaults to 'dino', which the protocols of
-                DINO use.
+            pos_interp (str, optional): How position embeddings are resized,
+                see :class:`DoRAViT`. Defaults to 'dino', which the protocols
+                of DINO use; to 'size' for a backbone of images that are not
+                square, which DINO's code does not know.
+            **options: ``num_heads``, ``img_size`` (a side, or height and
+                width in pixels), ``norm_eps``, ``activation``, as far as the
+                checkpoint does not say them.
 
         Returns:
             nn.Module: In eval mode. Images (B, 3, h, w) to a tuple whose last
@@ -104,7 +108,8 @@ class ModelLoader:
             norm; ``patch_size`` in pixels.
 
         Raises:
-            ValueError: If there is no such network, or its keys do not fit.
+            ValueError: If there is no such network, its keys do not fit, or
+                its architecture is not known.
         """
         if self.source == COLOUR:
             return ColourHistogram().eval()
@@ -116,17 +121,24 @@ class ModelLoader:
             group = f'{self.content.network(key)}.backbone'
             self.content.check(self.source, [group])
             entries = self.content.groups[group]
-            if num_heads is None:
-                # published files know it
-                meta = self.checkpoint.get('meta') or {}
-                num_heads = (meta.get('arch') or {}).get('num_heads')
-            tensors = {name: entry.tensor for name, entry in entries.items()}
-            settings = stock_settings(vit_arch(tensors, num_heads))
-            settings['type'] = 'dora_mm.DoRAViT'
+            given = Config.fromfile(self.config).model.backbone \
+                if self.config else None
+            arch, _ = read_architecture(
+                self.checkpoint, self.content.layout, group,
+                {name: entry.tensor
+                 for name, entry in entries.items()}, build_backbone, options,
+                given)
+            require(arch, self.source)
+            settings = dict(stock_settings(arch), type='dora_mm.DoRAViT')
             state = stock_state(entries)
+        size = settings.get('img_size', 224)
+        square = isinstance(size, int) or len(set(size)) == 1
         backbone = build_backbone(
-            dict(settings, out_type='raw', pos_interp=pos_interp))
-        backbone.load_state_dict(state, strict=True)
+            dict(
+                settings,
+                out_type='raw',
+                pos_interp=pos_interp or ('dino' if square else 'size')))
+        fit(backbone, state, self.source)
         backbone.patch_size = backbone.patch_embed.projection.stride[0]
         return backbone
 
@@ -152,12 +164,7 @@ class ModelLoader:
         if self.checkpoint is None:
             return self._random_model
         model = self._build_model()
-        try:
-            model.load_state_dict(
-                self.checkpoint.get('state_dict', {}), strict=True)
-        except RuntimeError as error:
-            raise ValueError(f'{self.source} does not fit its config: {error}'
-                             ) from error
+        fit(model, self.checkpoint.get('state_dict', {}), self.source)
         return model.eval()
 
     def _scope(self) -> ContextManager:

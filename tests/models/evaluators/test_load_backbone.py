@@ -13,6 +13,8 @@ publish = partial(checkpoints.publish, build=build_backbone)
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
+ARCH = dict(num_heads=4, img_size=32, norm_eps=1e-6, activation='gelu')
+
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
@@ -30,15 +32,15 @@ def run(tmp_path_factory):
 @torch.no_grad()
 def test_every_layout_gives_the_same_features(run, tmp_path, key):
     path, model = run
-    published = publish(path, tmp_path / 'p.pth', key=key, num_heads=4).path
+    published = publish(path, tmp_path / 'p.pth', key=key, **ARCH).path
     timm = convert(
-        path, tmp_path / 't.pth', 'timm', key=key, num_heads=4).path
+        path, tmp_path / 't.pth', 'timm', key=key, **ARCH).path
     network = model.teacher['backbone'] if key == 'teacher' \
         else model.backbone
     expected = network(IMAGES)[-1]
-    # a published file knows its heads
-    for source, heads in ((path, 4), (published, None), (timm, 4)):
-        backbone = load_backbone(str(source), key=key, num_heads=heads)
+    # a published file knows its architecture
+    for source, arch in ((path, ARCH), (published, {}), (timm, ARCH)):
+        backbone = load_backbone(str(source), key=key, **arch)
         encoder = FrozenEncoder(backbone,
                                 dict(type='mmengine.ImgDataPreprocessor'))
         torch.testing.assert_close(encoder(IMAGES), expected)

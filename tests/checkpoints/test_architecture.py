@@ -1,0 +1,206 @@
+"""What a file says of its architecture is used; the rest is asked for."""
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dora_mm import checkpoints
+from dora_mm.models import DoRAViT, build_backbone, load_backbone
+
+WIDTH = 64
+
+
+def make_run(path,
+             heads=2,
+             patch=8,
+             size=(32, 32),
+             eps=1e-6,
+             act='GELU',
+             say=True):
+    """A checkpoint of a run, and its own teacher."""
+    torch.manual_seed(0)
+    settings = dict(
+        type='dora_mm.DoRAViT',
+        arch=dict(
+            embed_dims=WIDTH,
+            num_layers=2,
+            num_heads=heads,
+            feedforward_channels=96),
+        img_size=size,
+        patch_size=patch,
+        norm_cfg=dict(type='LN', eps=eps),
+        layer_cfgs=dict(act_cfg=dict(type=act)))
+    teacher = build_backbone(dict(settings, out_type='raw'))
+    for param in teacher.parameters():
+        # small activations, in which the epsilon of a norm shows
+        torch.nn.init.normal_(param, std=0.05)
+    state = {
+        f'{prefix}{name}': value
+        for prefix in ('backbone.', 'teacher.backbone.')
+        for name, value in teacher.state_dict().items()
+    }
+    model = dict(type='dora_mm.DINO', backbone=settings)
+    meta = dict(iter=1, cfg=f'model = {model!r}\n') if say else {}
+    torch.save(dict(state_dict=state, meta=meta), path)
+    return teacher
+
+
+@torch.no_grad()
+def assert_same_features(found, expected, size):
+    """At its own size, and at one that is not square."""
+    for height, width in (size, (size[0] + 16, size[1] + 48)):
+        images = torch.randn(1, 3, height, width)
+        a, b = found(images)[-1], expected(images)[-1]
+        assert (a - b).abs().max() <= 1e-5 * b.abs().max()
+
+
+# 16 x 64 has as many patches as 32 x 32.
+@pytest.mark.parametrize(('size', 'eps'), [((32, 32), 1e-6),
+                                           ((16, 64), 1e-3),
+                                           ((32, 48), 1e-6)])
+def test_every_layout_and_back(tmp_path, size, eps):
+    """Equal features, or a refusal that names what is missing."""
+    pytest.importorskip('safetensors')
+    for i, (heads, patch) in enumerate(((1, 16), (8, 8))):
+        run = tmp_path / f'{i}.pth'
+        own = make_run(run, heads, patch, size, eps)
+        published = checkpoints.publish(run, tmp_path / f'p{i}.pth',
+                                        build_backbone).path
+        assert_same_features(
+            load_backbone(run, pos_interp='size'), own, size)
+        for source in (run, published):
+            for to in ('hf', 'mmseg', 'dora_mm', 'timm', 'dino'):
+                target = tmp_path / f'{to}_{source.stem}'
+                known = {}
+                try:
+                    checkpoints.convert(source, target, to, build_backbone)
+                except ValueError as error:
+                    # code that knows one epsilon, channels a head, squares
+                    assert to in ('timm', 'dino') and str(error).startswith(
+                        ('norm_eps', 'num_heads', 'img_size'))
+                    continue
+                if to == 'timm':  # no place to say it
+                    with pytest.raises(
+                            ValueError, match='--num-heads, --img-size'):
+                        load_backbone(target)
+                    known = dict(num_heads=heads, img_size=list(size))
+                found = load_backbone(target, pos_interp='size', **known)
+                assert_same_features(found, own, size)
+
+
+def test_heads_of_the_config_are_published(tmp_path):
+    """Row C1: 64 channels and 8 heads, which shapes do not show."""
+    own = make_run(tmp_path / 'run.pth', heads=8, act='ReLU')
+    report = checkpoints.publish(tmp_path / 'run.pth', tmp_path / 'p.pth',
+                                 build_backbone)
+    arch = torch.load(report.path, weights_only=True)['meta']['arch']
+    assert (arch['num_heads'], arch['activation']) == (8, 'relu')
+    assert_same_features(load_backbone(report.path, pos_interp='size'), own,
+                         (32, 32))
+
+
+def test_what_nobody_says_is_asked_for(tmp_path):
+    make_run(tmp_path / 'run.pth', say=False)
+    for work in (lambda path: load_backbone(path),
+                 lambda path: checkpoints.publish(path, tmp_path / 'p.pth',
+                                                  build_backbone)):
+        with pytest.raises(
+                ValueError, match='--num-heads, --img-size, --norm-eps, '):
+            work(tmp_path / 'run.pth')
+    # a wrong answer is refused where the file knows better
+    make_run(tmp_path / 'run.pth')
+    with pytest.raises(ValueError, match='num_heads must be 2'):
+        load_backbone(tmp_path / 'run.pth', num_heads=4)
+
+
+def test_verification_does_not_share_the_guess(tmp_path, monkeypatch):
+    """Row C2: 2 x 8 patches described as 4 x 4 do not pass."""
+    make_run(tmp_path / 'run.pth', size=(16, 64))
+    from dora_mm.checkpoints import publishing
+    read = publishing.read_architecture
+
+    def wrong(*args):
+        arch, own = read(*args)
+        return dict(arch, img_size=(32, 32)), own
+
+    monkeypatch.setattr(publishing, 'read_architecture', wrong)
+    with pytest.raises(ValueError, match='does not compute'):
+        checkpoints.publish(tmp_path / 'run.pth', tmp_path / 'p.pth',
+                            build_backbone)
+
+
+def test_position_embeddings_are_resized_by_grid(tmp_path):
+    """Row C3: a 4 x 4 grid into 2 x 8 of as many patches."""
+    own = make_run(tmp_path / 'run.pth')
+    path = checkpoints.publish(tmp_path / 'run.pth', tmp_path / 'p.pth',
+                               build_backbone).path
+    grid = own.pos_embed[:, 1:].detach().mT.unflatten(2, (4, 4))
+    expected = F.interpolate(
+        grid, size=(2, 8), mode='bicubic', align_corners=False)
+    arch = dict(
+        embed_dims=WIDTH, num_layers=2, num_heads=2, feedforward_channels=96)
+    loaded = DoRAViT(
+        arch,
+        img_size=(16, 64),
+        patch_size=8,
+        init_cfg=dict(
+            type='Pretrained', checkpoint=str(path), prefix='backbone.'))
+    loaded.init_weights()
+    stated = DoRAViT(arch, img_size=(16, 64), patch_size=8)
+    stated.load_state_dict(own.state_dict())  # which says its grid
+    for vit in (loaded, stated):
+        torch.testing.assert_close(vit.pos_embed[:, 1:].detach(),
+                                   expected.flatten(2).mT)
+
+
+def spoil(path, name, value):
+    data = torch.load(path, weights_only=True)
+    data['state_dict'][name] = value
+    torch.save(data, path)
+
+
+@pytest.mark.parametrize(('value', 'message'), [
+    (torch.full((WIDTH, ), float('nan')), 'not finite.*got nan at'),
+    (torch.ones(WIDTH + 1), r'must have the shape .* but got \(65,\)'),
+    ('text', 'must be a tensor'),
+])
+def test_weights_that_cannot_be_are_refused(tmp_path, evaluate, image_set,
+                                            value, message):
+    """Rows H8 and H14, with the file and the key."""
+    path = tmp_path / 'run.pth'
+    make_run(path)
+    spoil(path, 'teacher.backbone.layers.1.ln2.bias', value)
+    message = rf'run\.pth: .*teacher.backbone.layers.1.ln2.bias.*{message}'
+    for work in (
+            lambda: load_backbone(path),
+            lambda: checkpoints.publish(path, tmp_path / 'p', build_backbone),
+            lambda: checkpoints.convert(path, tmp_path / 't', 'timm',
+                                        build_backbone)):
+        with pytest.raises(ValueError, match=message):
+            work()
+    with pytest.raises(SystemExit, match=message):
+        evaluate('knn_imagenet', path, image_set[0])
+
+
+@pytest.mark.parametrize(('name', 'content', 'message'), [
+    ('model.safetensors', b'\xff' * 64, 'must be a safetensors file'),
+    ('config.json', b'{"model_type": ', 'must be a JSON file'),
+    ('config.json', b'[]', "must have the model_type 'vit'"),
+    ('config.json', dict(num_attention_heads='two'), 'num_heads must be'),
+])
+def test_damaged_folders_of_hugging_face_are_refused(tmp_path, name, content,
+                                                     message):
+    pytest.importorskip('safetensors')
+    make_run(tmp_path / 'run.pth')
+    checkpoints.convert(tmp_path / 'run.pth', tmp_path / 'hf', 'hf',
+                        build_backbone)
+    path = tmp_path / 'hf' / name
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(path.read_text()) | content).encode()
+    path.write_bytes(content)
+    for work in (lambda: load_backbone(tmp_path / 'hf'),
+                 lambda: checkpoints.convert(tmp_path / 'hf', tmp_path / 't',
+                                             'timm', build_backbone)):
+        with pytest.raises(ValueError, match=message):
+            work()
