@@ -116,9 +116,11 @@ class DoRA(DINO):
         masks = self.mask_transform(
             dict(clips=clips.flatten(0, 1), track_attn=tracks.track_attn))
 
-        object_masks = masks['object_masks'].unflatten(0, clips.shape[:2])
+        object_masks = masks['object_masks']  # (V * B, T, K, h, w)
         if self.mask_control is not None:
-            object_masks = control_masks(object_masks, self.mask_control)
+            object_masks = control_masks(
+                object_masks.unflatten(0, clips.shape[:2]),
+                self.mask_control).flatten(0, 1)
 
         # student
         object_features = self._see_objects(
@@ -212,13 +214,14 @@ class DoRA(DINO):
 
         Args:
             clips (Tensor): (V, B, T, 3, H, W).
-            object_masks (Tensor): (V, B, T, K, h, w).
+            object_masks (Tensor): (V * B, T, K, h, w).
 
         Returns:
             Tensor: (V, K, B, T, C).
         """
-        batch, frames = clips.shape[1:3]
-        masks = object_masks.movedim(3, 1).flatten(2, 3)  # (V, K, B*T, h, w)
+        views, batch, frames = clips.shape[:3]
+        masks = object_masks.unflatten(0, (views, batch))
+        masks = masks.movedim(3, 1).flatten(2, 3)  # (V, K, B * T, h, w)
         transform = self.mask_transform
         cls_token = self.backbone.forward_masked(
             clips.flatten(1, 2), masks, self.drop_hidden,
