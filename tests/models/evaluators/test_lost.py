@@ -64,7 +64,10 @@ def test_detector_takes_the_keys_of_the_padded_image(tmp_path):
         dict(
             type='dora_mm.load_backbone',
             source=str(tmp_path / 'a.pth'),
-            num_heads=4),
+            num_heads=4,
+            img_size=32,
+            norm_eps=1e-6,
+            activation='gelu'),
         mean=(100., 110., 120.),
         std=(50., 60., 70.),
         num_patches=9)
