@@ -26,4 +26,11 @@ def run_main(main: Callable[[], object]) -> None:
         message = str(error) or type(error).__name__
         if not isinstance(error, (ValueError, RuntimeError, OSError)):
             message = f'{type(error).__name__}: {message}'
+            # What torch raises when a data worker dies can strike inside a
+            # bare "except": the reason is then the first of the chain.
+            first = error
+            while first.__context__ is not None:
+                first = first.__context__
+            if first is not error:
+                message = f'{first} (then {type(error).__name__})'
         raise SystemExit(f'error: {message}')
