@@ -1,4 +1,4 @@
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -21,7 +21,8 @@ class CorLocMetric(BaseMetric):
 
     default_prefix = 'lost'
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
         """Compare the boxes of some images.
 
         Args:

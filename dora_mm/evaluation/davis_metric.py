@@ -1,6 +1,6 @@
 from collections import OrderedDict
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -39,7 +39,8 @@ class DAVISMetric(BaseMetric):
         super().__init__(collect_device, prefix)
         self.out_dir = out_dir
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
         """Compare the masks of some videos.
 
         Args:
@@ -99,14 +100,15 @@ class DAVISMetric(BaseMetric):
                  for values in pair])  # yapf: disable
         return {name: 100 * float(value) for name, value in metrics.items()}
 
-    def _write(self, name, frame_names, masks):
+    def _write(self, name: str, frame_names: Sequence[str],
+               masks: np.ndarray) -> None:
         folder = Path(self.out_dir) / name
         folder.mkdir(parents=True, exist_ok=True)
         for frame, mask in zip(frame_names, masks):
             Image.fromarray(mask).save(folder / f'{frame}.png')
 
 
-def _decay(values):
+def _decay(values: np.ndarray) -> float:
     """Mean of the first quarter of the frames minus that of the last.
 
     The benchmark's quarters share the frames at their ends.

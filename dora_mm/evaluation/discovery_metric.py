@@ -1,4 +1,4 @@
-from typing import Dict, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -23,7 +23,8 @@ class DiscoveryMetric(BaseMetric):
 
     default_prefix = 'discovery'
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
         """Compare the boxes of some images.
 
         Args:

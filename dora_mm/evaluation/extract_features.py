@@ -78,7 +78,7 @@ def extract_features(encode: Callable[[dict], Tensor],
         ValueError: If an image was not seen.
     """
 
-    def both(batch):
+    def both(batch: dict) -> Tuple[Tensor, Tensor]:
         features = F.normalize(encode(batch).float(), dim=1)
         labels = [int(s.gt_label) for s in batch['data_samples']]
         return features, torch.tensor(labels)

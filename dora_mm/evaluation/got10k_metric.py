@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -33,7 +33,8 @@ class GOT10kMetric(BaseMetric):
         super().__init__(collect_device, prefix)
         self.out_dir = out_dir
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
         """Compare the boxes of some videos.
 
         Args:
@@ -75,7 +76,7 @@ class GOT10kMetric(BaseMetric):
             'SR0.75': 100 * float((overlap > 0.75).mean())
         }
 
-    def _write(self, name, boxes):
+    def _write(self, name: str, boxes: np.ndarray) -> None:
         folder = Path(self.out_dir) / name
         folder.mkdir(parents=True, exist_ok=True)
         sizes = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)

@@ -1,5 +1,5 @@
 from collections import OrderedDict
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ class IoUMetric(BaseMetric):
 
     default_prefix = 'dense'
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
         """Count the pixels of some images.
 
         Args:

@@ -1,5 +1,5 @@
 from collections import OrderedDict
-from typing import Sequence
+from typing import Any, Sequence
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -22,7 +22,8 @@ class KNNMetric(BaseMetric):
 
     default_prefix = 'knn'
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
         """Note the rank of the label among the votes.
 
         Args:

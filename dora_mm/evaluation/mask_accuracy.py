@@ -63,5 +63,5 @@ def contour_accuracy(mask: np.ndarray,
     return float(2 * precision * recall / total) if total else 0.
 
 
-def _grow(mask, disk):
+def _grow(mask: np.ndarray, disk: np.ndarray) -> np.ndarray:
     return cv2.dilate(mask.astype(np.uint8), disk.astype(np.uint8)) > 0

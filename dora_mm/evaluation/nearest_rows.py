@@ -25,7 +25,8 @@ def nearest_rows(memory: Tensor, queries: Tensor,
     return tuple(torch.cat(part) for part in zip(*parts))
 
 
-def _nearest(memory, queries, k):
+def _nearest(memory: Tensor, queries: Tensor,
+             k: int) -> Tuple[Tensor, Tensor]:
     best = index = None
     for start in range(0, len(memory), _ROWS):
         block = memory[start:start + _ROWS]

@@ -1,5 +1,6 @@
 """Results of several backbones beside the paper's."""
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -95,7 +96,8 @@ def text_table(rows: List[Dict], names: Sequence[str]) -> str:
     return '\n'.join(text)
 
 
-def plot_table(rows: List[Dict], names: Sequence[str], path) -> None:
+def plot_table(rows: List[Dict], names: Sequence[str],
+               path: Union[str, Path]) -> None:
     """The results as bars, the paper's as lines across them.
 
     Args:

@@ -1,5 +1,5 @@
 # Letters: R learning rates, C classes, K values of topk.
-from typing import Dict, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -30,7 +30,8 @@ class SweepAccuracy(BaseMetric):
         self.learning_rates = tuple(learning_rates)
         self.topk = tuple(topk)
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any,
+                data_samples: Sequence[dict]) -> None:
         """Keep for each image which classifiers are right.
 
         Args:

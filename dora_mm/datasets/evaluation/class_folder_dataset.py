@@ -2,7 +2,7 @@ import logging
 import os
 import tarfile
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Tuple, Union
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -138,7 +138,7 @@ def _splits_of_folder(root: Path, split: str) -> Tuple[Splits, List[str]]:
     return splits, passed_over
 
 
-def _entries(folder):
+def _entries(folder: Union[str, Path]) -> List[os.DirEntry]:
     """Of a folder, without the hidden ones; none if it is none."""
     if not os.path.isdir(folder):
         return []
@@ -146,7 +146,7 @@ def _entries(folder):
         return [entry for entry in entries if not is_hidden(entry.name)]
 
 
-def _is_image(name):
+def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
 
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import List
 
 import numpy as np
 from mmengine.structures import BaseDataElement
@@ -88,13 +89,13 @@ class GOT10kDataset(Dataset):
         return dict(inputs=inputs, data_samples=sample)
 
 
-def _videos(folder):
+def _videos(folder: Path) -> List[Path]:
     return sorted(
         path.parent for path in folder.glob('*/groundtruth.txt')
         if not is_hidden(path.parent.name))
 
 
-def _visible(folder, num_boxes):
+def _visible(folder: Path, num_boxes: int) -> np.ndarray:
     """Where something of the object can be seen, bool (num_boxes,)."""
     path = folder / 'cover.label'
     absence = not path.is_file()
@@ -111,7 +112,7 @@ def _visible(folder, num_boxes):
     return values == 0 if absence else values > 0
 
 
-def _read_numbers(path, columns):
+def _read_numbers(path: Path, columns: int) -> np.ndarray:
     """Finite numbers (rows, columns), apart by commas or blanks."""
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines()

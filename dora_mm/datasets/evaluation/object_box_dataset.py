@@ -149,12 +149,13 @@ def _read_coco(path: Path, folder: Path, ids: Optional[set]) -> Iterator[Item]:
                    _size(image.get('height'), image.get('width')))
 
 
-def _size(height, width):
+def _size(height: Optional[int],
+          width: Optional[int]) -> Optional[Tuple[int, int]]:
     """As integers; None where one is not stated."""
     return (int(height), int(width)) if height and width else None
 
 
-def _checked(boxes, where):
+def _checked(boxes: np.ndarray, where: str) -> np.ndarray:
     wrong = np.argwhere(~np.isfinite(boxes))
     if len(wrong):
         raise ValueError(f'{where} must have finite boxes, but box '

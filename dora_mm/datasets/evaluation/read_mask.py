@@ -90,7 +90,7 @@ def voc_palette() -> np.ndarray:
     return np.sum(bits, axis=0).astype(np.uint8)
 
 
-def _stored(path):
+def _stored(path: Union[str, PathLike]) -> np.ndarray:
     """(H, W), or (H, W, 3) if the channels differ."""
     image = open_image(read_bytes(path), path)
     pixels = np.asarray(image)
@@ -107,6 +107,6 @@ def _stored(path):
     return pixels
 
 
-def _codes(colours):
+def _codes(colours: np.ndarray) -> np.ndarray:
     """(..., 3) to one integer each."""
     return colours.astype(np.int64) @ (1 << 16, 1 << 8, 1)

@@ -1,5 +1,5 @@
 import math
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -63,7 +63,7 @@ class _Frames:
         jpegs = [self._jpegs[int(number)] for number in indices]
         return decode_jpegs(jpegs, path, indices)
 
-    def _decode(self):
+    def _decode(self) -> Iterator[Tuple[int, bytes]]:
         """Number and JPEG of each frame."""
         import simplejpeg
 

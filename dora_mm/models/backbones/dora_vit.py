@@ -1,7 +1,7 @@
 # Letters: B clips or images, T frames, V views, K objects, M images of a view,
 # H heads, N patches, D channels.
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 import torch
 import torch.nn as nn
@@ -73,13 +73,13 @@ class DoRAViT(VisionTransformer):
     call_layer = staticmethod(call_layer)
 
     def __init__(self,
-                 arch='deit-small',
-                 pos_interp='size',
-                 norm_each_output=False,
-                 with_cp=False,
-                 recompute=None,
-                 bf16_tokens=True,
-                 **kwargs) -> None:
+                 arch: Union[str, dict] = 'deit-small',
+                 pos_interp: str = 'size',
+                 norm_each_output: bool = False,
+                 with_cp: bool = False,
+                 recompute: Optional[bool] = None,
+                 bf16_tokens: bool = True,
+                 **kwargs: Any) -> None:
         super().__init__(arch=arch, **kwargs)
         self._pretrained_grid = None
         self._register_state_dict_hook(_say_grid)
@@ -237,7 +237,7 @@ class DoRAViT(VisionTransformer):
         if self.final_norm:
             x = self._final_norm(x)
 
-        def per_frame(tensor):
+        def per_frame(tensor: Tensor) -> Tensor:
             return tensor.unflatten(0, (batch, frames))
 
         tokens = x if patch_feature == 'final' else attn_out
@@ -291,7 +291,8 @@ class DoRAViT(VisionTransformer):
         patches, patch_resolution = self.patch_embed(x)
         return self._add_positions(patches, patch_resolution), patch_resolution
 
-    def _mask_patches(self, images: Tensor, masks: Tensor):
+    def _mask_patches(self, images: Tensor,
+                      masks: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
         """Projected patches (V * K * M, N, D) and their grid."""
         # The images are kept anyway, their unfolded patches need not be.
         visible, resolution = recompute(self.patch_embed, images.flatten(0, 1))
@@ -302,11 +303,13 @@ class DoRAViT(VisionTransformer):
         patches = torch.where(masks, visible[:, None], hidden)
         return patches.flatten(0, 2), resolution
 
-    def _mask_pixels(self, images: Tensor, masks: Tensor, mask_images):
+    def _mask_pixels(
+            self, images: Tensor, masks: Tensor,
+            mask_images: Callable) -> Tuple[Tensor, Tuple[int, int]]:
         """Projected patches (V * K * M, N, D) and their grid."""
         resolution = None
 
-        def project(view, mask):
+        def project(view: Tensor, mask: Tensor) -> Tensor:
             nonlocal resolution
             patches, resolution = self.patch_embed(mask_images(view, mask))
             return patches

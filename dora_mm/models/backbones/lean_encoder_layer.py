@@ -1,6 +1,6 @@
 # Letters: B images, H heads, N patches, S tokens ([CLS] and N patches),
 # D channels, d = D / H.
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn as nn
@@ -121,7 +121,7 @@ class LeanEncoderLayer(TransformerEncoderLayer):
             return ffn(norm_tokens(self.ln2, x), identity=x).to(x.dtype)
         (linear, activation, drop), *rest = ffn.layers
 
-        def second_linear(hidden):
+        def second_linear(hidden: Tensor) -> Tensor:
             return rest[0](drop(activation(hidden)))
 
         hidden = self._keep_inputs(lambda x: linear(norm_tokens(self.ln2, x)),
@@ -139,7 +139,10 @@ class LeanEncoderLayer(TransformerEncoderLayer):
             branch = branch * path.view(-1, 1, 1)
         return (x + branch).to(x.dtype)
 
-    def _keep_inputs(self, function, x: Tensor, random: bool = False):
+    def _keep_inputs(self,
+                     function: Callable[[Tensor], Tensor],
+                     x: Tensor,
+                     random: bool = False) -> Tensor:
         """Call a function, and with ``recompute`` keep its input only."""
         if self.recompute:
             return recompute(function, x, random=random)

@@ -1,4 +1,4 @@
-from typing import List, Optional
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -52,7 +52,7 @@ class BoxTracker(LabelPropagation):
         return data_samples
 
 
-def box_mask(box, size) -> np.ndarray:
+def box_mask(box: Sequence[float], size: Tuple[int, int]) -> np.ndarray:
     """A mask that is 1 inside a box.
 
     Args:
@@ -69,7 +69,7 @@ def box_mask(box, size) -> np.ndarray:
     return mask
 
 
-def mask_box(mask: np.ndarray, otherwise) -> np.ndarray:
+def mask_box(mask: np.ndarray, otherwise: Sequence[float]) -> np.ndarray:
     """The box round the largest connected piece of a mask.
 
     Args:

@@ -1,4 +1,6 @@
 # Letters: B images, N patches, D channels.
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,7 +17,7 @@ class DenseEncoder(FrozenEncoder):
 
     def forward(self,
                 inputs: Tensor,
-                data_samples=None,
+                data_samples: Any = None,
                 mode: str = 'tensor') -> Tensor:
         """Patch tokens after the final norm.
 

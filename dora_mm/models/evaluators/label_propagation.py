@@ -1,6 +1,6 @@
 # Letters: T frames, S source frames, N patches, D channels, C classes.
 from collections import deque
-from typing import List, Optional, Sequence
+from typing import Iterator, List, Optional, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -123,7 +123,7 @@ class LabelPropagation(BaseModel):
             masks.append(mask.cpu())
         return torch.stack(masks)
 
-    def _features(self, frames):
+    def _features(self, frames: Tensor) -> Iterator[Tensor]:
         """Normalised patch tokens (N, D) of one frame after the other."""
         for number, batch in enumerate(frames.split(self.batch_frames)):
             images = (batch.to(self.mean.device).float() -

@@ -24,7 +24,8 @@ _MAX_SIMILARITIES = dict(cpu=1 << 20, default=1 << 26)
 
 def window_bias(grid: Tuple[int, int],
                 radius: int,
-                device=None) -> Optional[Tensor]:
+                device: Optional[torch.device] = None
+                ) -> Optional[Tensor]:
     """What to add to similarities so that only near patches count.
 
     Args:
@@ -97,7 +98,8 @@ def propagate_labels(target: Tensor,
     return torch.cat(out)
 
 
-def _top_labels(similarity, labels, topk, temperature):
+def _top_labels(similarity: Tensor, labels: Tensor, topk: int,
+                temperature: float) -> Tensor:
     """(rows, S N) and (S N, C) to (rows, C)."""
     count = min(topk + 1, similarity.shape[1])
     best, index = similarity.topk(count)
@@ -160,7 +162,7 @@ def nearest(image: Tensor, size: Tuple[int, int]) -> Tensor:
     return image[rows[:, None], columns]
 
 
-def _nearest_places(new, old):
+def _nearest_places(new: int, old: int) -> Tensor:
     """Where the centre of each new pixel lies.
 
     PIL adds up the steps; how that rounds decides between two old pixels.

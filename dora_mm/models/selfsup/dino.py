@@ -19,7 +19,9 @@ def in_compiled_step(loss: Callable) -> Callable:
     """Run the ``loss`` of a model with its layers compiled."""
 
     @wraps(loss)
-    def step(self, inputs, data_samples=None):
+    def step(self: 'DINO',
+             inputs: Dict[str, Any],
+             data_samples: Any = None) -> Dict[str, Tensor]:
         with self.layer_compiler.step(inputs['global_clips'].device,
                                       self.backbone, self.teacher['backbone']):
             return loss(self, inputs, data_samples)

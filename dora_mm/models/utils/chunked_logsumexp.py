@@ -1,5 +1,5 @@
 # Letters: M rows, C channels, P logits, p logits of a chunk.
-from typing import Iterator, Tuple
+from typing import Any, Iterator, Tuple
 
 import torch
 from torch import Tensor
@@ -47,7 +47,8 @@ def chunked_logsumexp(features: Tensor, weight: Tensor,
 class _ChunkedLogSumExp(torch.autograd.Function):
 
     @staticmethod
-    def forward(ctx, features: Tensor, weight: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, features: Tensor, weight: Tensor,
+                scale: float) -> Tensor:
         total = None
         with torch.autocast(features.device.type, enabled=False):
             for _, logits in _chunks(features, weight, scale):
@@ -59,7 +60,7 @@ class _ChunkedLogSumExp(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> Tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> Tuple[Tensor, Tensor, None]:
         features, weight, total = ctx.saved_tensors
         grad_features = torch.zeros_like(features, dtype=total.dtype)
         grad_weight = torch.empty_like(weight)
