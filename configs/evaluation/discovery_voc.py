@@ -5,8 +5,21 @@
 #     CHECKPOINT --data PATH/VOC2007 (or VOC2012)
 # Expected, of attention, on which set the paper does not say: CorLoc DoRA,
 #   Venice 57.1 [DoRA]; DoRA, Zurich 24.1 [EgoViT]; DINO, ImageNet-1k 55.8
-#   [DoRA]; DINO, Zurich 37.2 [EgoViT]; not run.
-_base_ = ['./lost_voc.py']
+#   [DoRA]; DINO, Zurich 37.2 [EgoViT]. Of LOST: VOC07 DINO, ImageNet-1k 61.9
+#   [LOST], VOC12 DINO, ImageNet-1k 64 [LOST]; not run.
+_base_ = ['_base_/runtime.py']
 
-model = dict(type='dora_mm.ObjectDiscovery')
-test_evaluator = dict(_delete_=True, type='dora_mm.DiscoveryMetric')
+model = dict(
+    type='dora_mm.ObjectDiscovery',
+    backbone=_base_.backbone,
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375])
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(type='dora_mm.ObjectBoxDataset', root='data/VOC2007'))
+test_evaluator = dict(type='dora_mm.DiscoveryMetric')
+test_cfg = dict(type='dora_mm.ProgressTestLoop')

@@ -1,5 +1,4 @@
 """Metrics, and the pure functions behind them."""
-from .corloc_metric import CorLocMetric
 from .davis_metric import DAVISMetric
 from .discovery_metric import DiscoveryMetric
 from .got10k_metric import GOT10kMetric
@@ -8,6 +7,6 @@ from .knn_metric import KNNMetric
 from .sweep_accuracy import SweepAccuracy
 
 __all__ = [
-    'CorLocMetric', 'DAVISMetric', 'DiscoveryMetric', 'GOT10kMetric',
-    'IoUMetric', 'KNNMetric', 'SweepAccuracy'
+    'DAVISMetric', 'DiscoveryMetric', 'GOT10kMetric', 'IoUMetric', 'KNNMetric',
+    'SweepAccuracy'
 ]

@@ -6,12 +6,11 @@ from .dense_encoder import DenseEncoder
 from .frozen_encoder import FrozenEncoder
 from .label_propagation import LabelPropagation
 from .load_backbone import load_backbone
-from .lost_detector import LOSTDetector
 from .model_loader import ModelLoader
 from .object_discovery import ObjectDiscovery
 
 __all__ = [
     'BoxTracker', 'ColourHistogram', 'DenseEncoder', 'FrozenEncoder',
-    'LOSTDetector', 'LabelPropagation', 'ModelLoader', 'ObjectDiscovery',
-    'build_backbone', 'load_backbone'
+    'LabelPropagation', 'ModelLoader', 'ObjectDiscovery', 'build_backbone',
+    'load_backbone'
 ]

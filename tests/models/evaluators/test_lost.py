@@ -1,15 +1,15 @@
-"""LOST against plain numpy, and through the command."""
+"""LOST against plain numpy, and the labels that it is compared with."""
 import json
 
 import numpy as np
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 from PIL import Image
-from tiny import build_model, model_cfg
+from tiny import build_model
 
 from dora_mm.datasets import ObjectBoxDataset
-from dora_mm.evaluation import CorLocMetric
-from dora_mm.models import LOSTDetector
+from dora_mm.models import ObjectDiscovery
 from dora_mm.models.evaluators.lost import lost_box
 
 
@@ -60,7 +60,7 @@ def test_detector_takes_the_keys_of_the_padded_image(tmp_path):
     model = build_model().eval()
     torch.save(
         dict(state_dict=model.state_dict(), meta={}), tmp_path / 'a.pth')
-    detector = LOSTDetector(
+    detector = ObjectDiscovery(
         dict(
             type='dora_mm.load_backbone',
             source=str(tmp_path / 'a.pth'),
@@ -87,20 +87,12 @@ def test_detector_takes_the_keys_of_the_padded_image(tmp_path):
     keys = last[0][0, 1:].unflatten(1, (3, -1))[:, 1].numpy()
     expected = np.array(slow_lost(keys, (4, 6), 9), float) * 8
     expected = expected.clip(0, (44, 29, 44, 29))
-    assert np.array_equal(detector._box(image), expected)
-    with pytest.raises(ValueError, match='keys of a ViT'):
-        LOSTDetector(
+    sample, = detector([image], [DataSample()])
+    assert np.array_equal(sample.pred_boxes['lost'], expected)
+    with pytest.raises(ValueError, match='backbone must be a ViT'):
+        ObjectDiscovery(
             dict(type='dora_mm.load_backbone', source='colour'), (0., ) * 3,
             (1., ) * 3)
-
-
-def test_corloc():
-    metric = CorLocMetric()
-    boxes = np.array([[0, 0, 10, 10], [50, 50, 60, 70]])
-    for box in ((0, 0, 10, 5), (0, 0, 10, 4.9), (50, 50, 60, 70)):
-        metric.process(None, [dict(pred_box=np.array(box), boxes=boxes)])
-    # exactly one half counts
-    assert metric.evaluate(3) == pytest.approx({'lost/CorLoc': 200 / 3})
 
 
 @pytest.fixture(scope='module')
@@ -201,12 +193,3 @@ def test_labels_count_pixels_as_stored(voc, tmp_path):
     turned = [dict(id=1, file_name='a.jpg', height=50, width=37)]
     with pytest.raises(ValueError, match=r'\(50, 37\).*has \(37, 50\) as st'):
         coco(tmp_path, images=turned)[0]
-
-
-def test_command(evaluate, voc, tmp_path):
-    """A run's random weights, in the size of the tests' model."""
-    run = tmp_path / 'run.py'
-    run.write_text(f'model = {model_cfg()!r}')
-    metrics = evaluate('lost_voc.py', run, voc,
-                       'test_dataloader.num_workers=0')
-    assert metrics['lost/CorLoc'] in (0., 50., 100.)
