@@ -82,8 +82,8 @@ def test_skipping_pictures_changes_no_pixel_and_saves_most(video_classes):
     codec_frames = []
     packets_from = reader._packets_from
 
-    def spy(time):
-        for packet in packets_from(time):
+    def spy(time, run_up):
+        for packet in packets_from(time, run_up):
             yield packet
             codec_frames.append(reader._stream.codec_context.skip_frame)
 

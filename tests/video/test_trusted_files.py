@@ -87,6 +87,11 @@ KINDS = {
     'pyramid.mkv': dict(x264='keyint=30:bframes=4:b-pyramid=normal'),
     'flash.flv': {},
     'quicktime.mov': {},
+    'open_gop.mkv': dict(x264='keyint=30:open-gop=1:bframes=3'),
+    'open_gop.flv': dict(
+        x264='keyint=12:min-keyint=1:open-gop=1:bframes=5:scenecut=0'),
+    'open_pyramid.mp4': dict(
+        x264='keyint=30:open-gop=1:bframes=3:b-pyramid=normal'),
     'mpeg4.avi': dict(codec='mpeg4', g='12', bf='2'),
     'mpeg2.mpg': dict(codec='mpeg2video', g='12', bf='2'),
     'windows.wmv': dict(codec='wmv2', g='12'),

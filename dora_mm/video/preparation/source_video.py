@@ -5,7 +5,7 @@ import av
 import numpy as np
 
 from dora_mm.video.display import Display, same_shape
-from dora_mm.video.readers.open_film import open_film
+from dora_mm.video.readers.open_film import film_packets, open_film
 from dora_mm.video.readers.pyav_reader import PyAVReader
 
 _SEGMENT_SECONDS = 60
@@ -166,7 +166,7 @@ class SourceVideo:
         next_number = 0
         container, stream = open_film(self.path)
         with container:
-            for packet in container.demux(stream):
+            for packet in film_packets(container, stream):
                 try:
                     frames = packet.decode()
                 except av.error.FFmpegError:
@@ -193,7 +193,9 @@ class SourceVideo:
             self.width, self.height = stream.width, stream.height
             self._duration = (container.duration or 0) / av.time_base
             try:
-                frame = next(container.decode(stream))
+                frame = next(frame
+                             for packet in film_packets(container, stream)
+                             for frame in packet.decode())
             except (av.error.FFmpegError, StopIteration):
                 return  # said later, when its place is known
             display = Display.of(frame, stream)

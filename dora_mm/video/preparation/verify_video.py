@@ -6,7 +6,7 @@ import av
 import numpy as np
 
 from dora_mm.video.plane_scaler import PlaneScaler, planes_of
-from dora_mm.video.readers.open_film import open_film
+from dora_mm.video.readers.open_film import film_packets, open_film
 from dora_mm.video.scaled_size import scaled_size
 from .prepare_settings import PrepareSettings
 from .segment_job import open_source
@@ -115,7 +115,10 @@ def _count(path: str, wanted: Set[int],
     container, stream = open_film(path)
     with container:
         try:
-            for number, frame in enumerate(container.decode(stream)):
+            frames = (
+                frame for packet in film_packets(container, stream)
+                for frame in packet.decode())
+            for number, frame in enumerate(frames):
                 if frame.is_corrupt or number > max(wanted):
                     break
                 if number in wanted:

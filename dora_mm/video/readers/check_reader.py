@@ -7,15 +7,16 @@ from typing import Dict, List, Optional, Sequence
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.video.display import Display
 from dora_mm.video.file_identity import file_identity
 from .load_video_index import index_file, load_video_index
 from .mjpeg_reader import MJPEGReader
-from .open_film import open_film
+from .open_film import film_packets, open_film
 from .pyav_reader import PyAVReader
-from .seek_to_key import decode_after_seek, seek_to_key
+from .seek_to_key import decode_after_seek, seek_to_key, sound_from
 from .video_index import VideoIndex
 from .video_reader import VideoReader
 
@@ -26,8 +27,11 @@ _PREFIX_OF_JPEGS = 16  # frames
 _RANDOM_PLACES = 5
 _FAR_PLACES = (0.5, 0.95)  # of the film
 # Key frames by which a read may have to start earlier, where the first ones
-# are not enough: streams that are refreshed little by little.
+# are not enough.
 _RUN_UPS = (0, 1, 2, 4, 8)
+# In streams that are refreshed little by little: one group of pictures until
+# all is there, and one in which errors count, as frames refer to all of it.
+_LEAST_OF_GRADUAL = 2
 # Mean difference of samples that another decoder's arithmetic may make.
 _TOLERANCE = 3.
 
@@ -41,11 +45,13 @@ class _Pass:
         pictures (dict): Digest and samples of the frames wanted.
         complete (bool): The film was decoded to its end without an error.
         size (tuple[int, int]): Width and height of the first, as shown.
+        gradual (bool): A frame that was called a key frame refers to others.
     """
     times: List[Optional[int]] = field(default_factory=list)
     pictures: Dict[int, tuple] = field(default_factory=dict)
     complete: bool = False
     size: tuple = (0, 0)
+    gradual: bool = False
 
 
 def _summary(picture: np.ndarray) -> tuple:
@@ -63,7 +69,9 @@ def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
     container, stream = open_film(path)
     with container:
         try:
-            for frame in container.decode(stream):
+            for frame in chain.from_iterable(
+                    packet.decode()
+                    for packet in film_packets(container, stream)):
                 if frame.is_corrupt:
                     break
                 number = len(result.times)
@@ -71,6 +79,9 @@ def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
                     display = Display.of(frame, stream)
                     result.size = display.shown_size(frame.width, frame.height)
                 result.times.append(frame.pts)
+                result.gradual |= (
+                    frame.pict_type != PictureType.I
+                    and reader.index.is_key(frame.pts))
                 if number in wanted:
                     picture = reader.to_rgb(frame, stream, result.size)
                     result.pictures[number] = _summary(picture)
@@ -149,7 +160,7 @@ def _far_fault(path: str, reader: PyAVReader, place: int) -> str:
     """
     index = reader.index
     key = index.key_number(int(index.times[place]))
-    early = max(0, key - 1 - index.run_up)
+    run_up = min(key, 1 + index.run_up)
     first = int(np.searchsorted(index.times, index.key_times[key]))
     if (place - first) * index.width * index.height > _PREFIX_PIXELS:
         return ''  # a group of pictures that is this long costs too much
@@ -159,8 +170,9 @@ def _far_fault(path: str, reader: PyAVReader, place: int) -> str:
     container, stream = open_film(path)
     with container:
         try:
-            packets = seek_to_key(container, stream, index.key_times, early)
-            start = int(index.key_times[early])
+            packets = seek_to_key(container, stream, index.key_times,
+                                  key - run_up)
+            start = sound_from(index.key_times, key, run_up)
             for frame in chain.from_iterable(
                     decode_after_seek(packet, start) for packet in packets):
                 times.append(frame.pts)
@@ -199,10 +211,11 @@ def check_index(path: str, index: VideoIndex) -> VideoIndex:
     if not index.num_frames or index.container == 'mpegts':
         return index
     reader = PyAVReader(path)
+    reader._index = index
     container, stream = open_film(path)
     with container:
         pixels = max(1, stream.width * stream.height)
-    stop = min(index.num_frames + 1, max(16, int(_PREFIX_PIXELS / pixels)))
+    stop = min(index.num_promised + 1, max(16, int(_PREFIX_PIXELS / pixels)))
     if len(index.positions):
         stop = min(stop, _PREFIX_OF_JPEGS)
     places = _places(index, min(stop, index.num_frames))
@@ -212,15 +225,19 @@ def check_index(path: str, index: VideoIndex) -> VideoIndex:
     counted = len(right.times)
     if (right.times != index.times[:counted].tolist()
             or right.complete and counted != index.num_frames):
-        times = np.arange(counted) if right.complete else index.times
+        # The ends were looked for by these times: that is void, too.
+        times = np.arange(counted if right.complete else index.num_promised)
         return replace(
             index,
             times=times,
+            num_promised=max(index.num_promised, len(times)),
             has_odd_times=True,
             positions=np.empty(0, np.int64),
             sizes=np.empty(0, np.int64),
             fault='the times in the file are not those of its frames')
     for run_up in _RUN_UPS:
+        if right.gradual and run_up < _LEAST_OF_GRADUAL:
+            continue
         reader._index = replace(index, run_up=run_up)
         fault = find_fault(reader, places, right.pictures)
         if not fault:

@@ -16,7 +16,7 @@ from .video_index import VideoIndex
 from .warn import warn
 
 # Raise it when the meaning of an index changes: old ones are made anew.
-_VERSION = 2
+_VERSION = 3
 _ARRAYS = ('times', 'key_times', 'positions', 'sizes')
 _FRACTIONS = ('fps', 'time_base')
 

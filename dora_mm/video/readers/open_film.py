@@ -1,4 +1,4 @@
-from typing import Any, Tuple
+from typing import Any, Iterator, Tuple
 
 import av
 
@@ -32,3 +32,22 @@ def open_film(path: str, num_threads: int = 1) -> Tuple[Any, Any]:
     container.close()
     raise ValueError(f'{path!r} has no video stream, cover art aside: leave '
                      'it out')
+
+
+def film_packets(container: Any, stream: Any) -> Iterator[Any]:
+    """Packets of a film in one pass, from its first key frame on.
+
+    What is stored before that refers to frames that were cut off. Decoders of
+    MPEG-2 and MPEG-4 show it all the same, on grey, and say nothing.
+
+    Args:
+        container, stream: Of :func:`open_film`, not read from yet.
+
+    Yields:
+        av.Packet: A packet; the last is the empty one that ends the stream.
+    """
+    begun = False
+    for packet in container.demux(stream):
+        begun = begun or packet.is_keyframe
+        if begun:
+            yield packet

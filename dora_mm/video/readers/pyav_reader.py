@@ -101,7 +101,10 @@ class PyAVReader(VideoReader):
         try:
             self._open()
             first, last = (int(self.index.times[i]) for i in (begin, end - 1))
-            packets = self._packets_from(first)
+            run_up = self.index.run_up
+            if self.index.has_open_gop:
+                run_up = max(run_up, 1)  # no frame is read again here
+            packets = self._packets_from(first, run_up)
             for frame in self._decode_range(packets, first, last):
                 number = self.index.find(frame.pts)
                 if number is not None and begin <= number < end:
@@ -181,15 +184,13 @@ class PyAVReader(VideoReader):
         return VideoDecodeError(self.path, f'{type(error).__name__}: {error}',
                                 REPAIR, frame)
 
-    def _packets_from(self, time: int) -> Iterator:
-        """Packets from the key frame on that a time can be decoded from."""
+    def _packets_from(self, time: int, run_up: int) -> Iterator:
+        """Packets from ``run_up`` key frames before that of a time on."""
         from .seek_to_key import seek_to_key  # imports PyAV
 
+        first = max(0, self.index.key_number(time) - run_up)
         return seek_to_key(self._container, self._stream, self.index.key_times,
-                           self._first_key(time))
-
-    def _first_key(self, time: int) -> int:
-        return max(0, self.index.key_number(time) - self.index.run_up)
+                           first)
 
     def _skip_unless(self, wanted: bool) -> None:
         """Leave out the next picture if no other one refers to it."""
@@ -199,27 +200,32 @@ class PyAVReader(VideoReader):
 
     def _decode(self, times: List[int]) -> Dict[int, np.ndarray]:
         """Frames at the given times, which ascend."""
+        import av
+
         found = {}
         runs = {}
         for time in times:
             runs.setdefault(self.index.key_number(time), set()).add(time)
         for run in runs.values():
-            self._decode_run(run, found)
-            if not found.keys() >= run:
-                raise LookupError('no frame at time '
-                                  f'{min(run - found.keys())} came out of the '
-                                  'decoder')
+            try:
+                found.update(self._decode_run(run, self.index.run_up))
+            except (LookupError, av.error.FFmpegError):
+                # What a key frame in the middle of a stream takes back from
+                # the decoder is not there after a seek, which is an error
+                # like any other. From further back it is there.
+                found.update(self._decode_run(run, self.index.run_up + 1))
         return found
 
-    def _decode_run(self, run: Set[int], found: Dict[int, np.ndarray]) -> None:
-        """Add the frames of one group of pictures to ``found``."""
-        from .seek_to_key import decode_after_seek
+    def _decode_run(self, run: Set[int], run_up: int) -> Dict[int, np.ndarray]:
+        """Frames at the times ``run``, of one group of pictures."""
+        from .seek_to_key import decode_after_seek, sound_from
 
-        unsent = set(run)
-        key_time = int(self.index.key_times[self._first_key(min(run))])
-        for packet in self._packets_from(min(run)):
+        found, unsent = {}, set(run)
+        start = sound_from(self.index.key_times,
+                           self.index.key_number(min(run)), run_up)
+        for packet in self._packets_from(min(run), run_up):
             self._skip_unless(packet.pts in run)
-            frames = decode_after_seek(packet, key_time)
+            frames = decode_after_seek(packet, start)
             unsent.discard(packet.pts)
             if not unsent and packet.size:
                 frames += self._stream.codec_context.decode(None)
@@ -230,7 +236,11 @@ class PyAVReader(VideoReader):
                                           'damaged')
                     found[frame.pts] = self.to_rgb(frame)
             if not unsent:
-                return
+                break
+        if not found.keys() >= run:
+            raise LookupError(f'no frame at time {min(run - found.keys())} '
+                              'came out of the decoder')
+        return found
 
     def _decode_range(self, packets: Iterator, first: int,
                       last: int) -> Iterator:

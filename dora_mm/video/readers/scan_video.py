@@ -8,8 +8,8 @@ from typing import List, Optional
 import av
 import numpy as np
 
-from .open_film import open_film
-from .seek_to_key import decode_after_seek, seek_to_key
+from .open_film import film_packets, open_film
+from .seek_to_key import decode_after_seek, seek_to_key, sound_from
 from .video_index import VideoIndex
 
 
@@ -43,14 +43,14 @@ def _scan_entries(stream) -> _Packets:
 
 
 def _scan_packets(container, stream) -> _Packets:
-    """From one pass over the file."""
+    """From one pass over the file, as :func:`film_packets` goes."""
     packets = _Packets()
     # Only decoders of these codecs hold frames back, so elsewhere the order
     # of decoding is that of presentation.
     reorders = stream.codec_context.has_b_frames
     key_time = None
     try:
-        for packet in container.demux(stream):
+        for packet in film_packets(container, stream):
             if packet.size == 0:  # the empty packet that ends the stream
                 continue
             if packet.is_corrupt:  # the file ends inside it
@@ -64,7 +64,7 @@ def _scan_packets(container, stream) -> _Packets:
             if packet.is_keyframe:
                 key_time = time
                 packets.key_times.append(time)
-            elif key_time is not None and time < key_time:
+            elif time < key_time:
                 packets.has_open_gop = True
             if packet.is_discard:
                 packets.num_hidden += 1
@@ -77,15 +77,23 @@ def _scan_packets(container, stream) -> _Packets:
 
 
 def _decoded_times(container, stream, key_times, number: int) -> List[int]:
-    """Times of the frames that come out from a key frame on, to the end."""
-    times = []
-    try:
-        for packet in seek_to_key(container, stream, key_times, number):
-            frames = decode_after_seek(packet, int(key_times[number]))
-            times += [f.pts for f in frames if f.pts is not None]
-    except (av.error.FFmpegError, LookupError):
-        pass
-    return times
+    """Times of the frames that come out from a key frame on, to the end.
+
+    Decoding starts at the key frame, or at one before it if more comes out.
+    """
+    most: List[int] = []
+    for run_up in range(min(number, 1) + 1):
+        times = []
+        start = sound_from(key_times, number, run_up)
+        try:
+            for packet in seek_to_key(container, stream, key_times,
+                                      number - run_up):
+                frames = decode_after_seek(packet, start)
+                times += [f.pts for f in frames if f.pts is not None]
+            return times
+        except (av.error.FFmpegError, LookupError):
+            most = max(most, times, key=len)
+    return most
 
 
 def _key_decodes(container, stream, key_times, number: int) -> bool:
@@ -120,13 +128,28 @@ def _last_good_key(container, stream, key_times) -> Optional[int]:
     return good
 
 
-def _decodable_range(container, stream, times, key_times) -> slice:
+def _first_shown(path: str) -> Optional[int]:
+    """Time of the first frame that comes out of a decoder, if any does."""
+    container, stream = open_film(path)
+    with container:
+        for packet in film_packets(container, stream):
+            try:
+                for frame in packet.decode():
+                    if frame.pts is not None and not frame.is_corrupt:
+                        return frame.pts
+            except av.error.FFmpegError:
+                pass  # it refers to frames that were cut off
+    return None
+
+
+def _decodable_range(path, container, stream, times, key_times) -> slice:
     """Frames between the undecodable ones at both ends of a file.
 
     The cost is one group of pictures at the end, however long the file, and
     a few frames at the beginning of a file that was cut at an open group.
 
     Args:
+        path (str): The file.
         container, stream: Of PyAV.
         times (np.ndarray): int64 (N, ), ascending.
         key_times (np.ndarray): int64 (M, ), ascending.
@@ -139,10 +162,9 @@ def _decodable_range(container, stream, times, key_times) -> slice:
         return slice(0, 0)
     begin = 0
     if times[0] < key_times[0]:
-        container.seek(int(times[0]), stream=stream)
-        shown = next(
-            f.pts for f in container.decode(stream) if f.pts is not None)
-        begin = int(np.searchsorted(times, shown))
+        shown = _first_shown(path)
+        if shown is not None:
+            begin = int(np.searchsorted(times, shown))
     decoded = _decoded_times(container, stream, key_times, key)
     tail = times >= key_times[key]
     missing = np.flatnonzero(tail & ~np.isin(times, decoded))
@@ -215,7 +237,7 @@ def _index_of(path: str, container, stream) -> VideoIndex:
         num_cut = promised - len(times)
     good = slice(0, len(times))
     if len(times) and not odd and container.format.name != 'mpegts':
-        good = _decodable_range(container, stream, times, key_times)
+        good = _decodable_range(path, container, stream, times, key_times)
     end_is_cut = num_cut > 0
     times = times[good]
     return VideoIndex(

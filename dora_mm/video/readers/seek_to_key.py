@@ -30,8 +30,11 @@ def seek_to_key(container, stream, key_times: Sequence[int],
         # Before the first key frame there may be times below its own.
         target = int(
             key_times[start]) if start >= 0 else int(key_times[0]) - (1 << 40)
-        container.seek(target, stream=stream)
-        packets = container.demux(stream)
+        try:
+            container.seek(target, stream=stream)
+            packets = container.demux(stream)
+        except FFmpegError:  # the demuxer knows no key frame so early
+            packets = iter(())
         for packet in packets:
             if not packet.is_keyframe or packet.pts is None:
                 continue
@@ -49,6 +52,30 @@ def _chain(first, rest: Iterator) -> Iterator:
     yield from rest
 
 
+def sound_from(key_times: Sequence[int], number: int, run_up: int) -> int:
+    """The time from which on an error of the decoder is one of the file.
+
+    After a seek into the middle of a stream the decoder lacks pictures that
+    the first ones refer to, or that H.264 tells it to drop; both are errors
+    to it. A run-up is there to get past them: in its first group of pictures
+    they do not count. From the first key frame of the file on nothing is
+    lacking, nor before the key frame itself if there is no run-up.
+
+    Args:
+        key_times (Sequence[int]): Presentation times of the key frames,
+            ascending.
+        number (int): The key frame that frames are wanted from.
+        run_up (int): By how many key frames earlier decoding starts.
+
+    Returns:
+        int: Presentation time, for :func:`decode_after_seek`.
+    """
+    first = max(0, number - run_up)
+    if 0 < first < number:
+        first += 1
+    return int(key_times[first])
+
+
 def decode_after_seek(packet: Any, key_time: int) -> List[Any]:
     """Decode a packet; errors of frames shown before the key frame are none.
 
@@ -57,7 +84,7 @@ def decode_after_seek(packet: Any, key_time: int) -> List[Any]:
 
     Args:
         packet (av.Packet): Of :func:`seek_to_key`.
-        key_time (int): Presentation time of its first packet.
+        key_time (int): Presentation time from :func:`sound_from`.
 
     Returns:
         list[av.VideoFrame]: What comes out of the decoder.

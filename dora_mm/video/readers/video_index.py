@@ -103,6 +103,16 @@ class VideoIndex:
         number = np.searchsorted(self.key_times, time, side='right') - 1
         return max(0, int(number))
 
+    def is_key(self, time: Optional[int]) -> bool:
+        """Whether a key frame has a presentation time.
+
+        Args:
+            time (int, optional): Presentation time.
+        """
+        if time is None or not len(self.key_times):
+            return False
+        return int(self.key_times[self.key_number(time)]) == time
+
     def find(self, time: Optional[int]) -> Optional[int]:
         """Number of the frame with a presentation time, None if none has.
 
