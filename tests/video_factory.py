@@ -26,6 +26,19 @@ def read_number(frame):
     return int((middle * 2**np.arange(8)).sum())
 
 
+def moving_shot(seed, num_frames, speed=1):
+    """Frames of a texture that moves, uint8 (N, H, W): a shot of a film."""
+    rng = np.random.default_rng(seed)
+    low = rng.integers(0, 256, (6, 16 + 1)).astype(np.float32)
+    rows = np.linspace(0, 5, 72)
+    columns = np.linspace(0, 16, 512)
+    smooth = np.array([np.interp(columns, np.arange(17), row) for row in low])
+    wide = np.array([np.interp(rows, np.arange(6), c) for c in smooth.T]).T
+    return np.array([
+        np.roll(wide, -speed * t, 1)[:, :128] for t in range(num_frames)
+    ]).reshape(-1, 72, 128).astype(np.uint8)
+
+
 def write_video(path,
                 num_frames,
                 fps=10,

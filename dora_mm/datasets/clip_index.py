@@ -11,16 +11,20 @@ class FileClips(NamedTuple):
         offsets (tuple[int, ...]): Frames of a clip, from its start frame.
         excluded (tuple[tuple[int, int], ...]): Frames [begin, end) that no
             clip may contain, in any order.
+        cuts (tuple[int, ...]): Frames that begin a shot, in any order. No
+            clip may have its first frame before one and its last frame at
+            that one or behind.
     """
     num_starts: int
     offsets: Tuple[int, ...]
     excluded: Tuple[Tuple[int, int], ...] = ()
+    cuts: Tuple[int, ...] = ()
 
 
 class ClipIndex:
     """From the number of a clip to its file and start frame, and back.
 
-    Memory depends on the number of files and of excluded ranges only.
+    Memory depends on the number of files, excluded ranges and cuts only.
 
     Args:
         files (Sequence[FileClips]): The files, in order.
@@ -78,12 +82,12 @@ class ClipIndex:
     def _spans(self, file: FileClips) -> List[Tuple[int, int]]:
         """First start frame and number of clips of each free stretch."""
         # A frame is excluded for as many starts as a clip has frames.
-        taken = sorted((begin - offset, end - offset)
-                       for begin, end in file.excluded
-                       for offset in file.offsets)
+        taken = [(begin - offset, end - offset)
+                 for begin, end in file.excluded for offset in file.offsets]
+        taken += [(cut - file.offsets[-1], cut) for cut in file.cuts]
         stride = self.start_stride
         spans, free = [], 0
-        for begin, end in [*taken, (file.num_starts, file.num_starts)]:
+        for begin, end in [*sorted(taken), (file.num_starts, file.num_starts)]:
             begin = min(begin, file.num_starts)
             first = -(-free // stride) * stride
             if first < begin:

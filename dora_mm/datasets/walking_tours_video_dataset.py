@@ -29,7 +29,9 @@ class WalkingToursVideoDataset(Dataset):
     on the number of files only. Frames per second and number of frames are
     read from each file when the dataset is built, in the main process. Clips
     with a frame that the preparation found to be blank, frozen or
-    undecodable (:class:`VideoManifest`) are left out.
+    undecodable (:class:`VideoManifest`) are left out, and so are clips across
+    a shot cut: those whose first frame lies before the first frame of a shot
+    and whose last frame is that frame or lies behind it.
 
     Neighbouring frames of a clip are ``step`` frames apart. With
     ``frame_interval`` the step is ``round(fps * frame_interval)`` of each
@@ -59,6 +61,9 @@ class WalkingToursVideoDataset(Dataset):
             ClipRandomResizedCrop and PackClipInputs. Defaults to ().
         max_replacements (int): How many other clips are tried for one that
             cannot be decoded. Defaults to 8.
+        across_cuts (bool): Whether clips may cross shot cuts. Where the cuts
+            of a video are not known they may, with a warning. Defaults to
+            False.
 
     Raises:
         TypeError: If ``video`` is not a path or a list of paths.
@@ -76,27 +81,40 @@ class WalkingToursVideoDataset(Dataset):
                  frame_stride: Optional[int] = None,
                  start_stride: int = 1,
                  pipeline: Sequence[Union[dict, Callable]] = (),
-                 max_replacements: int = 8) -> None:
+                 max_replacements: int = 8,
+                 across_cuts: bool = False) -> None:
         _check_numbers(clip_len, frame_interval, frame_stride, start_stride,
                        max_replacements)
         self.clip_len = clip_len
         self.frame_interval = frame_interval
         self.frame_stride = frame_stride
         self.start_stride = start_stride
+        self.across_cuts = across_cuts
         self.max_replacements = max_replacements
         self.pipeline = Compose(pipeline)
 
         infos = [self._probe(f) for f in find_video_files(video, data_root)]
         self.videos = self._drop_short(infos)
         self._steps = [self._step(info) for info in self.videos]
+        self._without_cuts: List[str] = []
         self.clip_index = ClipIndex(
             [self._file_clips(info) for info in self.videos], start_stride)
+        if self._without_cuts and not across_cuts:
+            print_log(
+                f'the shot cuts of {", ".join(self._without_cuts)} are not '
+                'known, so clips may '
+                'cross them. tools/prepare_video.py finds them, also in '
+                'videos that it prepared before it did.',
+                logger='current',
+                level=logging.WARNING)
         if len(self) == 0:
             raise ValueError(
                 'every clip contains a frame that the preparation found to be '
-                'blank, frozen or undecodable: ' + ', '.join(
-                    str(VideoManifest.path_of(v.path))
-                    for v in self.videos) + ' list them. Use other videos.')
+                'blank, frozen or undecodable, or crosses a shot cut: ' +
+                ', '.join(
+                    str(VideoManifest.path_of(v.path)) for v in self.videos) +
+                ' list them. Use other videos, shorter clips, or '
+                'across_cuts=True for films of short shots')
 
     @property
     def metainfo(self) -> dict:
@@ -214,7 +232,7 @@ class WalkingToursVideoDataset(Dataset):
 
     def _file_clips(self, info: VideoInfo) -> FileClips:
         """Where the clips of a file are."""
-        excluded = ()
+        excluded, cuts = (), None
         manifest = VideoManifest.load(info.path)
         if manifest is not None:
             if manifest.num_frames != info.num_frames:
@@ -224,15 +242,30 @@ class WalkingToursVideoDataset(Dataset):
                     'together, or the file is damaged. Prepare the video '
                     'again.')
             excluded = tuple(r[:2] for r in manifest.excluded)
+            cuts = manifest.cuts
         if excluded:
             frames = sum(end - begin for begin, end in excluded)
             print_log(
                 f'{info.path!r}: {frames} of {info.num_frames} frames are '
                 'left out as blank, frozen or undecodable.',
                 logger='current')
+        if cuts is None:
+            self._without_cuts.append(info.path)
         offsets = np.arange(self.clip_len) * self._step(info)
-        return FileClips(
+        clips = FileClips(
             self._num_starts(info), tuple(offsets.tolist()), excluded)
+        if not cuts or self.across_cuts:
+            return clips
+        whole = clips._replace(cuts=cuts)
+        lost = self._count(clips) - self._count(whole)
+        print_log(
+            f'{info.path!r}: {lost} clips are left out as they cross one of '
+            f'{len(cuts)} shot cuts.',
+            logger='current')
+        return whole
+
+    def _count(self, clips: FileClips) -> int:
+        return len(ClipIndex([clips], self.start_stride))
 
     def _step(self, info: VideoInfo) -> int:
         """Frames from one frame of a clip to the next."""

@@ -7,7 +7,8 @@ from typing import Optional, Tuple, Union
 
 from dora_mm.utils.atomic_file import atomic_file
 
-_VERSION = 1
+# The first version knew no cuts.
+_VERSION = 2
 _REASONS = ('blank', 'frozen', 'undecodable')
 _FIELDS = dict(
     source=dict,
@@ -43,6 +44,9 @@ class VideoManifest:
         excluded (tuple[tuple[int, int, str], ...]): Stretches to leave out of
             training, ascending and disjoint: first frame, the frame after the
             last, and why: ``'blank'``, ``'frozen'`` or ``'undecodable'``.
+        cuts (tuple[int, ...] | None): Frames that begin a new shot,
+            ascending, see :func:`dora_mm.video.shot_cuts.find_cuts`. None if
+            they were never looked for.
         notes (tuple[str, ...]): What the preparation changed, for people.
         verified (dict): Figures of the comparison with the original.
     """
@@ -57,6 +61,7 @@ class VideoManifest:
     excluded: Tuple[Tuple[int, int, str], ...]
     notes: Tuple[str, ...]
     verified: dict
+    cuts: Optional[Tuple[int, ...]] = None
 
     @staticmethod
     def path_of(video_path: Union[str, Path]) -> Path:
@@ -100,7 +105,7 @@ class VideoManifest:
                     f'{str(path)!r} has version {version}, but this dora_mm '
                     f'reads up to {_VERSION}. Update dora_mm, or prepare the '
                     'video again with --overwrite')
-            if version != _VERSION:
+            if type(version) is not int or version < 1:
                 raise ValueError(f'its version is {version!r}')
             return cls._from_json(data)
         except ValueError as error:
@@ -134,7 +139,8 @@ class VideoManifest:
         fields.update(
             fps=fps,
             excluded=_read_ranges(data['excluded'], data['num_frames']),
-            notes=tuple(map(str, data['notes'])))
+            notes=tuple(map(str, data['notes'])),
+            cuts=_read_cuts(data.get('cuts'), data['num_frames']))
         return cls(**fields)
 
     def save(self, video_path: Union[str, Path]) -> None:
@@ -148,9 +154,25 @@ class VideoManifest:
         """
         data = dict(version=_VERSION)
         data.update({name: getattr(self, name) for name in _FIELDS})
+        data['cuts'] = self.cuts
         data['fps'] = f'{self.fps.numerator}/{self.fps.denominator}'
         with atomic_file(self.path_of(os.fspath(video_path))) as file:
             file.temporary.write_text(json.dumps(data, indent=2) + '\n')
+
+
+def _read_cuts(cuts: Optional[list],
+               num_frames: int) -> Optional[Tuple[int, ...]]:
+    """Check and convert ``cuts``."""
+    if cuts is None:
+        return None
+    if not isinstance(cuts, list):
+        raise ValueError(f'cuts is {cuts!r}, not a list')
+    for before, cut in zip([0, *cuts], cuts):
+        if type(cut) is not int or not before < cut < num_frames:
+            raise ValueError(
+                f'cuts holds {cut!r}, not an integer above the one before and '
+                f'below the {num_frames} frames')
+    return tuple(cuts)
 
 
 def _read_ranges(rows: list, num_frames: int) -> Tuple:

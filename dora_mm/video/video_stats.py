@@ -4,6 +4,11 @@ from typing import Callable, Dict, List, Optional, Sequence
 import cv2
 import numpy as np
 
+from .preparation.segment_job import measure_changes
+from .preparation.source_video import SourceVideo
+from .shot_cuts import find_cuts, join_changes
+from .video_manifest import VideoManifest
+
 
 def mean_lightness(frame: np.ndarray) -> float:
     """The mean L of CIE L*a*b*.
@@ -51,26 +56,29 @@ def sample_video(reader,
     return samples
 
 
-def shot_cuts(path: str, threshold: float = 27.) -> List[float]:
-    """Where one shot ends and the next begins, by PySceneDetect.
+def shot_cuts(path: str) -> List[float]:
+    """Where one shot ends and the next begins.
+
+    Those of the manifest, if the video was prepared; all frames are looked at
+    otherwise.
 
     Args:
         path (str | Path): The file.
-        threshold (float): Of its ContentDetector. Defaults to 27, its own.
 
     Returns:
         list[float]: Seconds.
 
     Raises:
-        ImportError: If PySceneDetect is not installed.
+        ValueError: If the file is no video, or its manifest is malformed.
     """
-    try:
-        from scenedetect import ContentDetector, detect
-    except ImportError as error:
-        raise ImportError('shot cuts need PySceneDetect; run: pip install '
-                          'scenedetect') from error
-    scenes = detect(str(path), ContentDetector(threshold))
-    return [float(start.seconds) for start, _ in scenes[1:]]
+    manifest = VideoManifest.load(path)
+    if manifest is not None and manifest.cuts is not None:
+        return [float(cut / manifest.fps) for cut in manifest.cuts]
+    source = SourceVideo(str(path))
+    values = join_changes([
+        measure_changes(str(path), segment) for segment in source.segments()
+    ])
+    return [float(cut / source.fps) for cut in find_cuts(values)]
 
 
 def summarise(samples: Sequence[Dict], cuts: Sequence[float],

@@ -9,7 +9,9 @@ def clips_in_loops(files, stride):
     return [(number, start) for number, file in enumerate(files)
             for start in range(0, file.num_starts, stride)
             if not any(begin <= start + offset < end for offset in file.offsets
-                       for begin, end in file.excluded)]
+                       for begin, end in file.excluded)
+            and not any(start < cut <= start + file.offsets[-1]
+                        for cut in file.cuts)]
 
 
 def random_files(rng):
@@ -20,7 +22,8 @@ def random_files(rng):
         files.append(
             FileClips(starts, tuple(range(0, 30, int(rng.integers(4, 11)))),
                       tuple(map(tuple,
-                                edges.reshape(-1, 2).tolist()))))
+                                edges.reshape(-1, 2).tolist())),
+                      tuple(rng.integers(1, 120, rng.integers(3)).tolist())))
     return files
 
 

@@ -61,12 +61,10 @@ def test_samples_and_summary(video):
 
 
 def test_cuts_are_found(video):
-    pytest.importorskip('scenedetect')
     assert shot_cuts(video) == pytest.approx([2., 4.], abs=0.05)
 
 
 def test_command(video, tmp_path, capsys):
-    pytest.importorskip('scenedetect')
     tool = runpy.run_path(str(TOOLS / 'video_stats.py'))
     tool['analyse'](tool['parse_args']([video, '--out-dir', str(tmp_path)]))
     found = json.loads((tmp_path / 'shots.json').read_text())

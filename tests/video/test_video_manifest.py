@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -20,7 +21,8 @@ def manifest():
         bytes=7,
         excluded=((0, 10, 'blank'), (10, 100, 'undecodable')),
         notes=('a note', ),
-        verified=dict(psnr_min=40.))
+        verified=dict(psnr_min=40.),
+        cuts=(10, 99))
 
 
 def test_saved_and_loaded(manifest, tmp_path):
@@ -34,7 +36,7 @@ def test_saved_and_loaded(manifest, tmp_path):
 
 
 @pytest.mark.parametrize('changes, message', [
-    (dict(version=2), 'version 2.*Update dora_mm'),
+    (dict(version=3), 'version 3.*Update dora_mm'),
     (dict(version=None), 'version is None'),
     (dict(num_frames='100'), 'num_frames'),
     (dict(num_frames=True), 'num_frames'),
@@ -48,6 +50,12 @@ def test_saved_and_loaded(manifest, tmp_path):
     (dict(excluded=[[0, 10, 'blank'], [9, 12, 'blank']]), 'overlaps'),
     (dict(excluded=[[5, 5, 'blank']]), 'empty'),
     (dict(excluded=[[90, 101, 'blank']]), 'beyond the 100'),
+    (dict(version=True), 'version is True'),
+    (dict(cuts={}), 'cuts is {}'),
+    (dict(cuts=[5, 5]), 'cuts holds 5'),
+    (dict(cuts=[0]), 'cuts holds 0'),
+    (dict(cuts=[True, 7]), 'cuts holds True'),
+    (dict(cuts=[100]), 'cuts holds 100.*100 frames'),
 ])
 def test_malformed(manifest, tmp_path, changes, message):
     path = tmp_path / 'walk.mp4'
@@ -57,6 +65,16 @@ def test_malformed(manifest, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message) as error:
         VideoManifest.load(path)
     assert str(file) in str(error.value) and '--overwrite' in str(error.value)
+
+
+def test_first_version_knew_no_cuts(manifest, tmp_path):
+    path = tmp_path / 'walk.mp4'
+    manifest.save(path)
+    file = VideoManifest.path_of(path)
+    old = dict(json.loads(file.read_text()), version=1)
+    del old['cuts']
+    file.write_text(json.dumps(old))
+    assert VideoManifest.load(path) == replace(manifest, cuts=None)
 
 
 @pytest.mark.parametrize('text', ['', '{', '[1]', '\xff'])

@@ -2,8 +2,8 @@
 
 Example: python tools/analysis_tools/video_stats.py walk.mp4
 
-Lightness over time, shot cuts by PySceneDetect (pip install scenedetect) and,
-with an mmdet detector, objects and classes in a frame. A walk drifts slowly
+Lightness over time, shot cuts and, with an mmdet detector, objects and classes
+in a frame. A walk drifts slowly
 in lightness, shows many classes at a time and has next to no cuts. Written:
 NAME.json with all figures and NAME.png.
 """

@@ -7,11 +7,12 @@ import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.video.shot_cuts import Changes
 from .source_video import Segment
 from .stillness import Stillness
 
@@ -25,11 +26,13 @@ class Part(NamedTuple):
     Attributes:
         path (Path): Its video.
         stillness (Stillness): Of its frames.
+        changes (Changes): Of its frames.
         undecodable (list[tuple[int, int]]): Ranges [begin, end) of frames of
             the whole result.
     """
     path: Path
     stillness: Stillness
+    changes: Changes
     undecodable: List[Tuple[int, int]]
 
 
@@ -63,13 +66,14 @@ class PartStore:
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return self.folder / f'{segment.number:05d}-{digest}.mp4'
 
-    def finish(self, segment: Segment, stillness: Stillness,
+    def finish(self, segment: Segment, stillness: Stillness, changes: Changes,
                undecodable: Sequence[Tuple[int, int]]) -> None:
         """Declare a part complete whose video is written.
 
         Args:
             segment (Segment): The segment.
             stillness (Stillness): Of its frames.
+            changes (Changes): Of its frames.
             undecodable (Sequence[tuple[int, int]]): See :class:`Part`.
         """
         path = self.path_of(segment)
@@ -78,7 +82,8 @@ class PartStore:
                 file.temporary,
                 bytes=path.stat().st_size,
                 undecodable=np.array(undecodable, np.int64).reshape(-1, 2),
-                **stillness._asdict())
+                **_pack('stillness', stillness),
+                **_pack('changes', changes))
 
     def load(self, segment: Segment) -> Optional[Part]:
         """Find a part.
@@ -93,12 +98,14 @@ class PartStore:
         try:
             with np.load(path.with_suffix('.npz')) as saved:
                 values = dict(saved)
-            if path.stat().st_size != int(values.pop('bytes')):
+            if path.stat().st_size != int(values['bytes']):
                 return None
+            stillness = Stillness(*_unpack('stillness', Stillness, values))
+            changes = Changes(*_unpack('changes', Changes, values))
+            undecodable = values['undecodable'].tolist()
         except (OSError, ValueError, KeyError, EOFError):
             return None
-        undecodable = values.pop('undecodable').tolist()
-        return Part(path, Stillness(**values), list(map(tuple, undecodable)))
+        return Part(path, stillness, changes, list(map(tuple, undecodable)))
 
     def remove_others(self, segments: Sequence[Segment]) -> None:
         """Remove parts of another source or of other settings.
@@ -153,6 +160,14 @@ class PartStore:
         finally:
             if mine:
                 path.unlink(missing_ok=True)
+
+
+def _pack(name: str, values: NamedTuple) -> Dict[str, np.ndarray]:
+    return {f'{name}_{key}': v for key, v in values._asdict().items()}
+
+
+def _unpack(name: str, kind: type, values: dict) -> List[np.ndarray]:
+    return [values[f'{name}_{key}'] for key in kind._fields]
 
 
 def _create(path: Path, text: str) -> bool:

@@ -7,8 +7,10 @@ from .video_preparation import PreparedVideo, VideoPreparation
 
 _SECONDS_BETWEEN_LINES = 30.
 _MOST_RANGES = 10
+# States in which frames are counted.
+_COUNTED = ('encoding', 'looking for cuts')
 _HEAD = ('file', 'frames', 'fps', 'size', 'GB', 'GB/hour', 'excluded s',
-         'PSNR min/mean', 'time')
+         'cuts', 'PSNR min/mean', 'time')
 
 
 class ProgressReport:
@@ -51,7 +53,7 @@ class ProgressReport:
         elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             for p, count in zip(self._preparations, self._counts):
-                if p.state == 'encoding':
+                if p.state in _COUNTED:
                     print(self._line(p, count), file=sys.stderr, flush=True)
 
     def _line(self, preparation: VideoPreparation, count: int) -> str:
@@ -110,6 +112,7 @@ def _row(video: PreparedVideo) -> tuple:
     return (video.path.name, str(m.num_frames), f'{float(m.fps):.5g}',
             f'{m.width}x{m.height}', f'{m.bytes / 1e9:.3g}',
             f'{m.bytes / 1e9 / hours:.3g}', f'{float(excluded):.1f}',
+            str(len(m.cuts)),
             f'{m.verified["psnr_min"]}/{m.verified["psnr_mean"]}',
             f'{minutes}:{seconds:02d}')
 
@@ -123,6 +126,8 @@ def _notes(video: PreparedVideo) -> List[str]:
     notes = list(video.manifest.notes)
     if video.status == 'was finished':
         notes.insert(0, 'was finished already; nothing was done')
+    if video.status == 'cuts added':
+        notes.insert(0, 'was finished already; its shot cuts were added')
     fps = video.manifest.fps
     excluded = video.manifest.excluded
     for begin, end, reason in excluded[:_MOST_RANGES]:

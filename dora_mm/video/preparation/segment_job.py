@@ -10,6 +10,7 @@ from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.video.file_identity import file_identity
 from dora_mm.video.plane_scaler import PlaneScaler
 from dora_mm.video.scaled_size import scaled_size
+from dora_mm.video.shot_cuts import ChangeMeter, Changes
 from .part_store import PartStore
 from .prepare_settings import PrepareSettings
 from .source_video import Segment, SourceVideo
@@ -72,9 +73,9 @@ def encode_segment(job: SegmentJob,
                        job.settings.short_side)
     with atomic_file(path) as file:
         with job.settings.writer(file.temporary, size, source.fps) as writer:
-            stillness, undecodable = write_segment(source, job.segment, writer,
-                                                   progress)
-    job.store.finish(job.segment, stillness, undecodable)
+            stillness, changes, undecodable = write_segment(
+                source, job.segment, writer, progress)
+    job.store.finish(job.segment, stillness, changes, undecodable)
     return path.stat().st_size
 
 
@@ -83,7 +84,7 @@ def write_segment(
     segment: Segment,
     writer,
     progress: Callable[[int], None] = lambda n: None
-) -> Tuple[Stillness, List[Tuple[int, int]]]:
+) -> Tuple[Stillness, Changes, List[Tuple[int, int]]]:
     """Write the frames of a segment.
 
     Where frames cannot be decoded the one before is repeated; at the
@@ -96,11 +97,11 @@ def write_segment(
         progress (Callable): Called with the number of frames done.
 
     Returns:
-        tuple: Stillness of the frames, and the ranges [begin, end) of frames
-        of the result that could not be decoded.
+        tuple: Stillness and changes of the frames, and the ranges [begin,
+        end) of frames of the result that could not be decoded.
     """
     scaler = PlaneScaler(writer.size, writer.FULL_RANGE)
-    meter = StillnessMeter()
+    stillness, changes = StillnessMeter(), ChangeMeter()
     undecodable: List[Tuple[int, int]] = []
     planes: Optional[Sequence[np.ndarray]] = None
     position, waiting = segment.output[0], 0
@@ -116,14 +117,50 @@ def write_segment(
             waiting += times
             continue
         writer.write(planes, times + waiting)
-        meter.add(planes[0], times + waiting)
+        stillness.add(planes[0], times + waiting)
+        changes.add(planes, times + waiting)
         waiting = 0
         progress(times)
     if waiting:
         planes = _grey(writer.size)
         writer.write(planes, waiting)
-        meter.add(planes[0], waiting)
-    return meter.result, undecodable
+        stillness.add(planes[0], waiting)
+        changes.add(planes, waiting)
+    return stillness.result, changes.result, undecodable
+
+
+def measure_changes(
+        path: str,
+        segment: Segment,
+        progress: Callable[[int], None] = lambda n: None) -> Changes:
+    """How much the frames of a segment change, without writing anything.
+
+    Where frames cannot be decoded the one before is repeated; at the
+    beginning of a segment they count as frames without a change.
+
+    Args:
+        path (str): The video.
+        segment (Segment): Which frames.
+        progress (Callable): Called with the number of frames done.
+
+    Returns:
+        Changes: Of the frames.
+    """
+    source = open_source(path)
+    scaler = PlaneScaler((source.width, source.height), full_range=True)
+    meter = ChangeMeter()
+    planes, waiting = None, 0
+    for frame, times in source.iter_shown(segment):
+        waiting += times
+        progress(times)
+        if frame is not None and times:
+            planes = scaler(frame)
+        if planes is not None:
+            meter.add(planes, waiting)
+            waiting = 0
+    if waiting:
+        meter.add(_grey((source.width, source.height)), waiting)
+    return meter.result
 
 
 def _grey(size: Tuple[int, int]) -> Tuple[np.ndarray, ...]:

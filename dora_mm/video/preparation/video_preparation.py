@@ -2,7 +2,7 @@ import os
 import time
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from dora_mm.video.file_identity import file_identity
 from dora_mm.video.scaled_size import scaled_size
+from dora_mm.video.shot_cuts import Changes, find_cuts, join_changes
 from dora_mm.video.video_manifest import VideoManifest
 from .assemble_parts import assemble_parts
 from .deface_video import deface_video
@@ -17,7 +18,8 @@ from .disk_space import DiskSpace
 from .finished_video import find_finished
 from .part_store import Part, PartStore
 from .prepare_settings import PrepareSettings
-from .segment_job import SegmentJob, encode_segment, estimate_bytes
+from .segment_job import (SegmentJob, encode_segment, estimate_bytes,
+                          measure_changes)
 from .source_video import Segment, SourceVideo
 from .stillness import excluded_ranges, join_stillness
 from .verify_video import (check_frames, check_length, counted_frames,
@@ -34,9 +36,10 @@ class PreparedVideo:
 
     Attributes:
         path (Path): The result.
-        status (str): ``'prepared'``, ``'was finished'`` or ``'parts'``: this
-            job's segments are done, and other jobs have or will put the video
-            together.
+        status (str): ``'prepared'``, ``'was finished'``, ``'cuts added'``
+            (it was finished by a version that did not look for them) or
+            ``'parts'``: this job's segments are done, and other jobs have or
+            will put the video together.
         manifest (VideoManifest | None): None with ``'parts'``.
         seconds (float): Time it took.
         waits_for (str): What is missing with ``'parts'``.
@@ -51,6 +54,11 @@ class PreparedVideo:
 def encode_and_count(job: SegmentJob, slot: int) -> int:
     """:func:`encode_segment`, with its progress in a slot of the pool."""
     return encode_segment(job, partial(count_frames, slot))
+
+
+def measure_and_count(path: str, segment: Segment, slot: int) -> Changes:
+    """:func:`measure_changes`, with its progress in a slot of the pool."""
+    return measure_changes(path, segment, partial(count_frames, slot))
 
 
 class VideoPreparation:
@@ -106,10 +114,15 @@ class VideoPreparation:
         start = time.monotonic()
         manifest = find_finished(self.path, self.identity, self.settings,
                                  self.overwrite)
-        if manifest is not None:
+        if manifest is not None and manifest.cuts is not None:
             self.state = 'was finished'
             return PreparedVideo(self.path, self.state, manifest, 0.)
         try:
+            if manifest is not None:
+                manifest = self._add_cuts(manifest, pool)
+                self.state = 'cuts added'
+                return PreparedVideo(self.path, self.state, manifest,
+                                     time.monotonic() - start)
             manifest, waits_for = self._prepare(pool, disk)
         except BrokenProcessPool as error:
             raise RuntimeError(
@@ -151,6 +164,21 @@ class VideoPreparation:
                 return find_finished(self.path, self.identity, self.settings,
                                      False), 'another process'
             return self._finish(source, parts, pool), ''
+
+    def _add_cuts(self, manifest: VideoManifest,
+                  pool: Executor) -> VideoManifest:
+        """Look at the finished video for what its manifest lacks."""
+        self.state = 'looking for cuts'
+        self.num_frames = manifest.num_frames
+        path = str(self.path)
+        jobs = [
+            pool.submit(measure_and_count, path, segment, self.slot)
+            for segment in SourceVideo(path).segments()
+        ]
+        values = join_changes([job.result() for job in jobs])
+        manifest = replace(manifest, cuts=find_cuts(values))
+        manifest.save(self.path)
+        return manifest
 
     def _load(self, segments: Sequence[Segment]) -> List[Optional[Part]]:
         return [self.store.load(segment) for segment in segments]
@@ -256,5 +284,6 @@ class VideoPreparation:
             height=height,
             bytes=whole.stat().st_size,
             excluded=excluded,
+            cuts=find_cuts(join_changes([part.changes for part in parts])),
             notes=tuple(notes),
             verified=verified)
