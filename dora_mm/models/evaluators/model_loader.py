@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -5,6 +6,7 @@ from typing import Any, ContextManager, Optional, Union
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -183,5 +185,12 @@ class ModelLoader:
             torch.manual_seed(seed)
             model = MODELS.build(self.cfg.model)
             if init:
-                model.init_weights()
+                # It would list how each of hundreds of tensors was filled.
+                logger = MMLogger.get_current_instance()
+                level = logger.level
+                logger.setLevel(logging.WARNING)
+                try:
+                    model.init_weights()
+                finally:
+                    logger.setLevel(level)
         return model

@@ -1,5 +1,8 @@
+import sys
+
 import pytest
 import torch
+from clean_python import run
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from tiny import RandomClips, build_model, model_cfg
@@ -48,6 +51,16 @@ def test_config_gives_the_weights_that_the_run_starts_from(tmp_path):
         assert torch.equal(tensor, seen[name]), name
     for name, tensor in backbone.state_dict().items():
         assert torch.equal(tensor, seen[f'teacher.backbone.{name}']), name
+
+
+def test_random_weights_are_drawn_without_a_word(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text(f'model = {model_cfg()!r}\n')
+    done = run(
+        sys.executable, '-c', 'import sys; from dora_mm.apis import '
+        'ModelLoader; ModelLoader(sys.argv[1]).tracker()', config)
+    assert done.returncode == 0, done.stderr
+    assert 'Initialized by' not in done.stdout + done.stderr
 
 
 def test_loading_leaves_the_process_as_it_was(tmp_path):
