@@ -13,10 +13,12 @@ import os.path as osp
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
+from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS, RUNNERS
 from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
+from dora_mm.engine.optimizers.mixed_precision_optim_wrapper import amp_dtype
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.newest_checkpoint import newest_checkpoint, reads_whole
 from dora_mm.utils.run_main import run_main
@@ -93,11 +95,20 @@ def enable_amp(cfg):
     name = wrapper.get('type', 'OptimWrapper') if wrapper else None
     if name == 'OptimWrapper':
         wrapper.type = 'AmpOptimWrapper'
-    elif name != 'AmpOptimWrapper':
+        wrapper.setdefault('dtype', amp_dtype())
+    elif not is_amp(wrapper):
         raise ValueError(
             'optim_wrapper.type must be OptimWrapper for --amp, but got '
             f'{name}: choose a mixed-precision wrapper in the config instead')
     wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def is_amp(wrapper):
+    """Whether an optimiser wrapper is one for mixed precision."""
+    kind = wrapper.get('type', None) if wrapper else None
+    if isinstance(kind, str):
+        kind = OPTIM_WRAPPERS.get(kind)
+    return inspect.isclass(kind) and issubclass(kind, AmpOptimWrapper)
 
 
 def drop_amp(cfg):
@@ -107,12 +118,12 @@ def drop_amp(cfg):
     refuses one with an assertion.
     """
     wrapper = cfg.get('optim_wrapper', None)
-    if wrapper and wrapper.get('type') == 'AmpOptimWrapper':
+    if is_amp(wrapper):
         wrapper.type = 'OptimWrapper'
         for name in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(name, None)
         print_log(
-            'AmpOptimWrapper needs an accelerator and none is found: '
+            'Mixed precision needs an accelerator and none is found: '
             'training in float32 on the CPU.',
             level=logging.WARNING)
 

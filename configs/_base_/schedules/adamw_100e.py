@@ -5,8 +5,7 @@ warmup_epochs = 10
 teacher_temp = 0.04
 
 optim_wrapper = dict(
-    type='AmpOptimWrapper',
-    loss_scale='dynamic',
+    type='dora_mm.MixedPrecisionOptimWrapper',
     # Fused, it also spares AMP's wait for the device in every step.
     optimizer=dict(
         type='AdamW', lr=base_lr, weight_decay=0.04, fused=True),
