@@ -15,13 +15,14 @@ class TrainingStep:
         args (argparse.Namespace): Options; ``set`` changes our model.
         way (str): 'ours' or 'released'.
         dtype (torch.dtype): Of autocast; float32 is without.
+        model (DoRA, optional): Instead of one that the options describe.
     """
 
-    def __init__(self, args, way, dtype):
+    def __init__(self, args, way, dtype, model=None):
         self.device = torch.device(args.device)
         self.dtype = dtype
-        self.model = build_model(args, self.device,
-                                 args.set if way == 'ours' else None)
+        self.model = model or build_model(args, self.device,
+                                          args.set if way == 'ours' else None)
         self.way = self.model if way == 'ours' else ReleasedStep(self.model)
         fused = dict(fused=True) if way == 'ours' else {}
         self.optimizer = DecayGroupsConstructor(
