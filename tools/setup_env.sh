@@ -12,6 +12,7 @@
 #   DORA_MM_DET    1 adds mmdetection and an mmcv with compiled ops. The latter
 #                  is compiled here (with CUDA where torch finds a GPU) and the
 #                  wheel kept: this needs a C++ compiler, and time once
+#   DORA_MM_DOCS   1 adds what builds the documentation
 #   PYTHON         the interpreter to start from, default the first of python3,
 #                  python3.12, 3.11, 3.10 that is 3.10 to 3.12
 # pip's own settings hold: on a machine without a GPU,
@@ -22,6 +23,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${DORA_MM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dora_mm}
 constraints=$root/requirements/constraints.txt
+# Apart, so that another version of Sphinx costs no new download of torch.
+docs_constraints=$root/requirements/docs_constraints.txt
 
 say() { echo "setup_env: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -179,6 +182,15 @@ build_det() {  # DEPS DIR
     touch "$2/.complete"
 }
 
+build_docs() {  # DIR BELOW...
+    say "installing what builds the documentation into $1"
+    make_layer "$@"
+    requirements "$1/bin/python" docs >"$1/requirements.txt"
+    "$1/bin/python" -m pip install --quiet -r "$1/requirements.txt" \
+        -c "$constraints" -c "$docs_constraints" >&2
+    touch "$1/.complete"
+}
+
 # Holds only dora_mm.
 build_layer() {  # DIR BELOW... -- REQUIREMENT...
     local dir=$1 below=()
@@ -194,7 +206,7 @@ build_layer() {  # DIR BELOW... -- REQUIREMENT...
 }
 
 main() {
-    local python deps det layer below
+    local python deps det docs layer below
     python=$(find_python)
     deps=$cache/deps-$({
         requirements "$python" "${base_extras[@]}"
@@ -212,6 +224,16 @@ main() {
         lock "$det.lock"
         [[ -e $det/.complete ]] || build_det "$deps" "$det"
         below=("$det" "$deps")
+    fi
+    if [[ ${DORA_MM_DOCS:-0} == 1 ]]; then
+        docs=$cache/docs-$({
+            echo "${below[*]}"
+            requirements "$python" docs
+            grep -v '^#' "$docs_constraints"
+        } | hash_stdin "$python")
+        lock "$docs.lock"
+        [[ -e $docs/.complete ]] || build_docs "$docs" "${below[@]}"
+        below=("$docs" "${below[@]}")
     fi
     if [[ ${1:-} == --wheel ]]; then
         layer=$3
