@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from PIL import Image
 
+from dora_mm import config_path
 from dora_mm.datasets import SemanticMaskDataset
 from dora_mm.engine.loops.dense_knn_loop import DenseKNNLoop, patch_labels
 from dora_mm.evaluation import IoUMetric
+from dora_mm.registry import DATASETS
 
 
 def test_patch_labels_against_loops():
@@ -138,3 +141,60 @@ def test_masks_are_checked(voc, tmp_path):
     assert item['data_samples'].mask.unique().tolist() == [1, 2, 255]
     with pytest.raises(ValueError, match='class numbers below 2'):
         SemanticMaskDataset(str(voc), 'train', num_classes=2)[1]
+
+
+LAYOUTS = dict(
+    ade20k=('images/{}/{}.jpg', 'annotations/{}/{}.png',
+            ('training', 'validation')),
+    cityscapes=('leftImg8bit/{}/town/{}_leftImg8bit.png',
+                'gtFine/{}/town/{}_gtFine_labelTrainIds.png',
+                ('train', 'val')))
+LAYOUTS['coco-stuff'] = ('images/{}2017/{}.jpg',
+                         'annotations/{}2017/{}_labelTrainIds.png',
+                         ('train', 'val'))
+
+
+@pytest.mark.parametrize('name', LAYOUTS)
+def test_other_layouts_hold_the_same(voc, tmp_path, name):
+    """The images and masks of the VOC folder, where other sets keep them."""
+    image_path, mask_path, splits = LAYOUTS[name]
+    cfg = Config.fromfile(config_path(f'evaluation/hummingbird_{name}'))
+    items = (cfg.test_cfg.memory_dataloader.dataset,
+             cfg.test_dataloader.dataset)
+    for split, there, item in zip(('train', 'val'), splits, items):
+        expected = SemanticMaskDataset(str(voc), split, size=32)
+        for each in expected.names:
+            mask = np.array(Image.open(voc / f'SegmentationClass/{each}.png'))
+            if name == 'ade20k':  # its labels begin with 1, and 0 is none
+                mask = np.where(mask == 255, 0, mask + 1)
+            for path, picture in ((image_path,
+                                   Image.open(voc / f'JPEGImages/{each}.jpg')),
+                                  (mask_path, Image.fromarray(mask))):
+                path = tmp_path / path.format(there, each)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix == '.jpg':
+                    shutil.copy(voc / f'JPEGImages/{each}.jpg', path)
+                else:
+                    picture.save(path)
+        found = DATASETS.build(dict(item, root=str(tmp_path), size=32))
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected):
+            assert torch.equal(one['inputs'], other['inputs'])
+            assert torch.equal(one['data_samples'].mask,
+                               other['data_samples'].mask)
+
+
+def test_share(voc):
+    """Some of the images, the same ones for a seed, in the order of all."""
+    drawn = set()
+    for seed in range(20):
+        found = SemanticMaskDataset(str(voc), 'train', share=0.5, seed=seed)
+        assert len(found) == 2 and found.names == sorted(found.names)
+        again = SemanticMaskDataset(str(voc), 'train', share=0.5, seed=seed)
+        assert found.names == again.names
+        drawn.add(tuple(found.names))
+    assert len(drawn) == 3
+    with pytest.raises(ValueError, match=r'share must lie in .*got 8'):
+        SemanticMaskDataset(str(voc), 'train', share=8)
+    with pytest.raises(ValueError, match='end in .jpg, but there is none'):
+        SemanticMaskDataset(str(voc), 'val', images='no/{split}', lists=None)

@@ -57,3 +57,27 @@ def read_split(folder: Union[str, PathLike], split: str) -> List[str]:
             f'split must be one of {there}, but got one whose list {path} is '
             f'missing or empty: check root and split={split!r}')
     return read_names(path)
+
+
+def names_below(folder: Union[str, PathLike], suffix: str) -> List[str]:
+    """The names of the files in a folder, at any depth.
+
+    Args:
+        folder (str | Path): Hidden files and folders in it are left out.
+        suffix (str): How the files end; it is cut off.
+
+    Returns:
+        list[str]: In alphabetical order, with '/' between folders.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    names = []
+    for path in sorted(Path(folder).rglob(f'*{suffix}')):
+        name = path.relative_to(folder).as_posix()
+        if not any(is_hidden(part) for part in name.split('/')):
+            names.append(name[:-len(suffix)])
+    if not names:
+        raise ValueError(f'{folder} must hold files that end in {suffix}, but '
+                         'there is none: check root and split')
+    return names

@@ -1,5 +1,6 @@
+import math
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 from dora_mm.registry import DATASETS
 from .read_image import read_image
 from .read_mask import VOID, read_mask
-from .read_names import read_split
+from .read_names import names_below, read_split
 
 
 @DATASETS.register_module()
@@ -28,11 +29,21 @@ class SemanticMaskDataset(Dataset):
         split (str): Such as 'train'.
         num_classes (int): Background included. Defaults to VOC's 21.
         size (int): Pixels of a side. Defaults to 512.
-        images, masks, lists (str): Folders in ``root``.
+        images, masks (str): Folders in ``root``; '{split}' stands for the
+            split.
+        lists (str, optional): Folder of the lists in ``root``. None takes all
+            images below the folder of images.
+        image_suffix, mask_suffix (str): What follows a name in file names.
+        reduce_zero_label (bool): Label 0 is void, class 0 is label 1, as in
+            ADE20K. Defaults to False.
+        share (float): Of the split, in (0, 1], rounded up to whole images.
+            Defaults to all.
+        seed (int): Draws the share. Defaults to 0.
 
     Raises:
-        ValueError: If there is no such split or, for an item, if a mask has
-            another size than its image, or a label that is no class.
+        ValueError: If there is no such split, a share is out of range or, for
+            an item, if a mask has another size than its image, or a label
+            that is no class.
     """
 
     def __init__(self,
@@ -42,11 +53,27 @@ class SemanticMaskDataset(Dataset):
                  size: int = 512,
                  images: str = 'JPEGImages',
                  masks: str = 'SegmentationClass',
-                 lists: str = 'ImageSets/Segmentation') -> None:
-        self.root, self.names = Path(root), read_split(
-            Path(root) / lists, split)
-        self.images, self.masks, self.size = images, masks, size
-        self.num_classes = num_classes
+                 lists: Optional[str] = 'ImageSets/Segmentation',
+                 image_suffix: str = '.jpg',
+                 mask_suffix: str = '.png',
+                 reduce_zero_label: bool = False,
+                 share: float = 1.,
+                 seed: int = 0) -> None:
+        if not 0 < share <= 1:
+            raise ValueError(f'share must lie in (0, 1], but got {share}: '
+                             'give 0.125 for an eighth of the images')
+        self.images = Path(root) / images.format(split=split)
+        self.masks = Path(root) / masks.format(split=split)
+        self.suffixes = (image_suffix, mask_suffix)
+        if lists is None:
+            names = names_below(self.images, image_suffix)
+        else:
+            names = read_split(Path(root) / lists, split)
+        kept = np.random.default_rng(seed).permutation(len(names))
+        kept = np.sort(kept[:math.ceil(share * len(names))])
+        self.names = [names[i] for i in kept]
+        self.size, self.num_classes = size, num_classes
+        self.reduce_zero_label = reduce_zero_label
         self.metainfo: Dict[str, List] = dict(classes=list(range(num_classes)))
 
     def __len__(self) -> int:
@@ -63,14 +90,16 @@ class SemanticMaskDataset(Dataset):
             with ``mask``, uint8 (size, size), and ``sample_idx``.
         """
         name, size = self.names[index], (self.size, self.size)
-        image = read_image(self.root / self.images / f'{name}.jpg')
-        path = self.root / self.masks / f'{name}.png'
+        image = read_image(self.images / f'{name}{self.suffixes[0]}')
+        path = self.masks / f'{name}{self.suffixes[1]}'
         mask = read_mask(path)
         if mask.shape != image.shape[:2]:
             raise ValueError(
                 f'{path} must have the {image.shape[:2]} rows and columns of '
                 f'its image as stored, but got {mask.shape}: check the '
                 'orientation that the image notes')
+        if self.reduce_zero_label:
+            mask = np.where((mask == 0) | (mask == VOID), VOID, mask - 1)
         wrong = np.argwhere((mask >= self.num_classes) & (mask != VOID))
         if len(wrong):
             place = tuple(wrong[0])
