@@ -16,6 +16,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         int: Exit status, 2 for a wrong name or too many of them.
     """
     names = sys.argv[1:] if argv is None else argv
+    if names in (['-h'], ['--help']):
+        print(f'usage: python -m dora_mm.cfg [NAME]\n\n{__doc__}')
+        return 0
     if len(names) > 1:
         print(f'one config name at a time, got {names}', file=sys.stderr)
         return 2

@@ -89,7 +89,7 @@ def test_every_part_has_a_rank():
     """A new folder must be given its place."""
     modules = {module for module, _ in all_imports()}
     assert {m for m in modules if part_of(m, RANKS) is None
-            } == {'dora_mm', 'dora_mm.cfg'}
+            } == {'dora_mm', 'dora_mm.cfg', 'dora_mm.__main__'}
 
 
 @pytest.mark.parametrize(('importer', 'imported'), [

@@ -216,7 +216,7 @@ def test_auto_scale_lr(toy):
     (['toy.py', '--amp'], '--amp must have an accelerator'),
 ])
 def test_mistakes_are_named(toy, monkeypatch, argv, message):
-    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
     with pytest.raises(ValueError, match=message):
         train.main(argv)
 

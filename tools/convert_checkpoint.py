@@ -1,13 +1,12 @@
 """Convert checkpoints between dora_mm, the authors' code and other hosts."""
 import argparse
 
-from dora_mm.checkpoints.architecture import (add_architecture_options,
-                                              given_options)
-from dora_mm.checkpoints.conversion import TARGETS, convert
-from dora_mm.models import build_backbone
+from dora_mm.utils.architecture_options import (add_architecture_options,
+                                                given_options)
+from dora_mm.utils.run_main import run_main
 
 
-def parse_args():
+def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description='Convert a checkpoint between the layouts of dora_mm, of '
         "the DINO and DoRA authors' code, of timm, mmseg's ViT and Hugging "
@@ -19,7 +18,9 @@ def parse_args():
         'source', metavar='SRC', help='checkpoint (hf: folder) to read')
     parser.add_argument('target', metavar='DST', help='file to write')
     parser.add_argument(
-        '--to', choices=TARGETS, required=True, help='layout to write')
+        '--to',
+        required=True,
+        help='layout to write: dora_mm, dino, timm, mmseg or hf')
     parser.add_argument(
         '--key',
         choices=('teacher', 'student'),
@@ -31,19 +32,18 @@ def parse_args():
         action='store_true',
         help='run whatever code the pickled file names: only for files of '
         'people you trust')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main():
-    args = parse_args()
-    try:
-        report = convert(args.source, args.target, args.to, build_backbone,
-                         args.key, args.trust, **given_options(args))
-    except ValueError as error:
-        raise SystemExit(f'error: {error}')
+def main(argv=None):
+    args = parse_args(argv)
+    from dora_mm.checkpoints.conversion import convert
+    from dora_mm.models import build_backbone
+    report = convert(args.source, args.target, args.to, build_backbone,
+                     args.key, args.trust, **given_options(args))
     print(report)
     print(report.path)
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -19,9 +19,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
-                                              text_table)
-from dora_mm.utils.shipped_configs import config_path
+from dora_mm.utils.run_main import run_main
+from dora_mm.utils.shipped_configs import config_path, find_config
 from dora_mm.utils.write_json import write_json
 
 
@@ -32,6 +31,7 @@ def parse_args(args=None):
     parser.add_argument(
         'checkpoints',
         nargs='+',
+        type=find_config,
         metavar='CHECKPOINT|CONFIG|colour',
         help='backbones to evaluate')
     parser.add_argument('--data', required=True, help='folder of data sets')
@@ -66,6 +66,7 @@ def find_data(root, only=None):
     Returns:
         list[Evaluation]: In the order of the table.
     """
+    from dora_mm.evaluation.results_table import EVALUATIONS
     found = []
     for item in EVALUATIONS:
         paths = [Path(root) / item.folder / name for name in ('', *item.needs)]
@@ -121,6 +122,8 @@ def read_value(item, folder):
 
 def evaluate(args):
     """Run everything and write the table."""
+    from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
+                                                  text_table)
     found = find_data(args.data, args.only)
     if not found:
         raise SystemExit(f'error: no known data set in {args.data}; looked '
@@ -148,5 +151,9 @@ def evaluate(args):
     print(f'written to {out}')
 
 
+def main(argv=None):
+    evaluate(parse_args(argv))
+
+
 if __name__ == '__main__':
-    evaluate(parse_args())
+    run_main(main)

@@ -4,6 +4,7 @@ Example: python tools/make_demo_video.py demo.mp4 --num-frames 480
 """
 import argparse
 
+from dora_mm.utils.run_main import run_main
 from dora_mm.video.demo_video import make_demo_video
 
 
@@ -34,4 +35,4 @@ def main(args=None):
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from dora_mm.utils.run_main import run_main
 from dora_mm.video.preparation.deface_video import find_deface
 from dora_mm.video.preparation.prepare_settings import WRITERS, PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
@@ -129,4 +130,4 @@ def main(args=None):
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_main(main)

@@ -1,13 +1,12 @@
 """Publish the backbone of a checkpoint as a tensors-only file."""
 import argparse
 
-from dora_mm.checkpoints import publish
-from dora_mm.checkpoints.architecture import (add_architecture_options,
-                                              given_options)
-from dora_mm.models import build_backbone
+from dora_mm.utils.architecture_options import (add_architecture_options,
+                                                given_options)
+from dora_mm.utils.run_main import run_main
 
 
-def parse_args():
+def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description='Publish the backbone of a training checkpoint as a '
         'tensors-only file with the keys of mmpretrain.VisionTransformer '
@@ -26,19 +25,22 @@ def parse_args():
         action='store_true',
         help='run whatever code the pickled file names: only for files of '
         'people you trust')
-    return parser.parse_args()
+    parser.add_argument(
+        '--verbose',
+        action='store_true',
+        help='list every tensor written and every entry left behind')
+    return parser.parse_args(argv)
 
 
-def main():
-    args = parse_args()
-    try:
-        report = publish(args.checkpoint, args.out, build_backbone, args.key,
-                         args.trust, **given_options(args))
-    except ValueError as error:
-        raise SystemExit(f'error: {error}')
-    print(report)
+def main(argv=None):
+    args = parse_args(argv)
+    from dora_mm.checkpoints import publish
+    from dora_mm.models import build_backbone
+    report = publish(args.checkpoint, args.out, build_backbone, args.key,
+                     args.trust, **given_options(args))
+    print(report if args.verbose else report.summary)
     print(report.path)
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -13,15 +13,13 @@ import os
 import os.path as osp
 
 from mmengine.config import Config, DictAction
-from mmengine.device import get_device
-from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger
-from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
-from dora_mm.checkpoints.architecture import (add_architecture_options,
-                                              given_options)
+from dora_mm.utils.architecture_options import (add_architecture_options,
+                                                given_options)
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
+from dora_mm.utils.run_main import run_main
+from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
 
 
@@ -37,9 +35,13 @@ def parse_args(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of the evaluation')
+    parser.add_argument(
+        'config',
+        type=find_config,
+        help='config of the evaluation, or its name (evaluation/davis2017)')
     parser.add_argument(
         'checkpoint',
+        type=find_config,
         metavar='CHECKPOINT|CONFIG|colour',
         help='backbone to evaluate')
     parser.add_argument('--data', help='root of the data set')
@@ -87,12 +89,13 @@ def dataloaders(cfg):
         yield cfg.test_cfg.memory_dataloader
 
 
-def merge_args(cfg, args):
+def merge_args(cfg, args, device='cpu'):
     """Merge the command line into the config.
 
     Args:
         cfg (Config): Changed in place.
         args (argparse.Namespace): Options of :func:`parse_args`.
+        device (str): Where it runs. Defaults to 'cpu'.
 
     Returns:
         Config: ``cfg``.
@@ -114,7 +117,7 @@ def merge_args(cfg, args):
     for loader in dataloaders(cfg):
         if args.data is not None:
             loader.dataset.root = args.data
-        loader.setdefault('pin_memory', get_device() != 'cpu')
+        loader.setdefault('pin_memory', device != 'cpu')
         set_dataloader_defaults(loader)
     cfg.merge_from_dict(args.cfg_options or {})
     # masks or boxes of videos: all that a split without labels gives
@@ -149,30 +152,28 @@ def report(metrics, args, cfg):
 
 
 def main(argv=None):
-    """Evaluate what the command line names.
+    """Evaluate what the command line names, print and write the numbers.
 
-    Returns:
-        dict[str, float]: The numbers.
+    Raises:
+        ValueError: The config file or an option is wrong.
     """
     args = parse_args(argv)
+    from mmengine.device import get_device
+    from mmengine.dist import is_main_process
+    from mmengine.logging import MMLogger
+    from mmengine.runner import Runner
     if not osp.isfile(args.config):
-        raise SystemExit(f'error: config must be a file, but got {args.config}'
+        raise ValueError(f'config must be a file, but got {args.config}'
                          ': take one of configs/evaluation')
-    try:
-        cfg = merge_args(Config.fromfile(args.config), args)
-        prepare_launch(cfg, get_device())
-        cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
-        # random weights come with a line for each of hundreds of parameters
-        MMLogger.get_current_instance().setLevel('WARNING')
-        metrics = Runner.from_cfg(cfg).test()
-    except ValueError as error:
-        # of an error in a worker the last line, after its traceback
-        message = str(error).strip().rsplit('\nValueError: ')[-1]
-        raise SystemExit(f'error: {message}')
+    cfg = merge_args(Config.fromfile(args.config), args, get_device())
+    prepare_launch(cfg, get_device())
+    cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
+    # random weights come with a line for each of hundreds of parameters
+    MMLogger.get_current_instance().setLevel('WARNING')
+    metrics = Runner.from_cfg(cfg).test()
     if is_main_process():
         report(metrics, args, cfg)
-    return metrics
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

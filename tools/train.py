@@ -11,17 +11,13 @@ import os
 import os.path as osp
 
 from mmengine.config import Config, DictAction
-from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.optim import AmpOptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS, RUNNERS
-from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
-from dora_mm.engine.optimizers.mixed_precision_optim_wrapper import amp_dtype
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.newest_checkpoint import newest_checkpoint, reads_whole
 from dora_mm.utils.run_main import run_main
+from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.work_folder import hold_work_folder
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -37,7 +33,10 @@ def parse_args(argv=None):
         argparse.Namespace: The options.
     """
     parser = argparse.ArgumentParser(description='Train a model')
-    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'config',
+        type=find_config,
+        help='config file, or the name of a shipped one (dora/vit-s16_wt)')
     parser.add_argument(
         '--work-dir',
         help='folder for logs and checkpoints. Default: work_dir of the '
@@ -91,6 +90,8 @@ def enable_amp(cfg):
     Raises:
         ValueError: The config has a wrapper of its own, which would be lost.
     """
+    from dora_mm.engine.optimizers.mixed_precision_optim_wrapper import \
+        amp_dtype
     wrapper = cfg.get('optim_wrapper', None)
     name = wrapper.get('type', 'OptimWrapper') if wrapper else None
     if name == 'OptimWrapper':
@@ -105,6 +106,8 @@ def enable_amp(cfg):
 
 def is_amp(wrapper):
     """Whether an optimiser wrapper is one for mixed precision."""
+    from mmengine.optim import AmpOptimWrapper
+    from mmengine.registry import OPTIM_WRAPPERS
     kind = wrapper.get('type', None) if wrapper else None
     if isinstance(kind, str):
         kind = OPTIM_WRAPPERS.get(kind)
@@ -177,6 +180,7 @@ def check_options(cfg, options):
     Raises:
         ValueError: A key is a near miss; the message has the known one.
     """
+    from mmengine.runner import Runner
     for key in options:
         part, known = cfg, [*cfg, *inspect.signature(Runner).parameters]
         for name in key.split('.'):
@@ -243,9 +247,12 @@ def main(argv=None):
         ValueError: The config file or an option is wrong.
     """
     args = parse_args(argv)
+    from mmengine.device import get_device
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
     if not osp.isfile(args.config):
         raise ValueError(f'config must be a file, but got {args.config}: '
-                         '"python -m dora_mm.cfg" lists those of dora_mm')
+                         '"python -m dora_mm configs" lists those of dora_mm')
     cfg = merge_args(Config.fromfile(args.config), args)
     if get_device() == 'cpu':
         if args.amp:

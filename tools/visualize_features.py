@@ -5,17 +5,13 @@ Example: python tools/visualize_features.py walk.mp4 work_dirs/run/iter_N.pth
 Writes one picture for each frame, from left to right: the frame, the three
 main components of its patch features as colours (the same ones in all
 frames), the attention of [CLS] in the last layer, mean and each head. Frames
-of a video also become features.mp4.
+of a video also become NAME_features.mp4.
 """
 import argparse
 from pathlib import Path
 
-from mmengine.logging import MMLogger
-
-from dora_mm.apis import DoRAInferencer
-from dora_mm.video.readers import VideoDecodeError
-from dora_mm.visualization.feature_maps import feature_strip, pca_colours
-from dora_mm.visualization.write_images import write_mp4, write_png
+from dora_mm.utils.run_main import run_main
+from dora_mm.utils.shipped_configs import find_config
 
 
 def parse_args(args=None):
@@ -25,6 +21,7 @@ def parse_args(args=None):
     parser.add_argument('input', help='image or video file')
     parser.add_argument(
         'model',
+        type=find_config,
         metavar='CHECKPOINT|CONFIG',
         help='a checkpoint, or a config file for random weights')
     parser.add_argument(
@@ -57,32 +54,35 @@ def parse_args(args=None):
 
 
 def visualize(args):
-    """Write ``NAME_NNN.png`` and, of a video, ``features.mp4``."""
+    """Write ``NAME_NNN.png`` and, of a video, ``NAME_features.mp4``."""
+    from dora_mm.apis import DoRAInferencer
+    from dora_mm.utils.claim_outputs import claim_outputs
+    from dora_mm.visualization.feature_maps import feature_strip, pca_colours
+    from dora_mm.visualization.write_images import write_mp4, write_png
     inferencer = DoRAInferencer(args.model, args.key, args.size)
     found = inferencer(args.input, args.num_frames, args.interval, args.start)
     folder = Path(args.out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    name = claim_outputs(folder, args.input, 'features', model=args.model)
     strips = [
         feature_strip(*parts)
         for parts in zip(found['frames'], found['attention'],
                          pca_colours(found['patches']))
     ]
     for number, strip in enumerate(strips):
-        write_png(folder / f'{Path(args.input).stem}_{number:03}.png', strip)
+        write_png(folder / f'{name}_{number:03}.png', strip)
     if len(strips) > 1:
-        write_mp4(folder / 'features.mp4', strips, args.interval)
+        write_mp4(folder / f'{name}_features.mp4', strips, args.interval)
     print(f'{len(strips)} pictures written to {folder}')
 
 
-def main():
-    args = parse_args()
+def main(argv=None):
+    args = parse_args(argv)
+    from mmengine.logging import MMLogger
+
     # random weights come with a line for each of hundreds of parameters
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
-        visualize(args)
-    except (ValueError, VideoDecodeError) as error:
-        raise SystemExit(f'error: {error}')
+    visualize(args)
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

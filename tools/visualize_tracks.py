@@ -1,18 +1,15 @@
 """Show what a DoRA model tracks in a video, as PNG and as mp4.
 
 Example: python tools/visualize_tracks.py VIDEO work_dirs/run/epoch_100.pth
+
+Writes NAME_clip*_frame*.png, a panel for each frame, NAME_clip*_overview.png,
+NAME_tracks.mp4 and the record NAME_tracks.json; NAME is that of the video.
 """
 import argparse
 from pathlib import Path
 
-from mmengine.logging import MMLogger
-
-from dora_mm.models import ModelLoader
-from dora_mm.video.readers import VideoDecodeError
-from dora_mm.visualization import TrackVisualizer
-from dora_mm.visualization.clip_tracks import (clip_settings, read_clips,
-                                               track_clip)
-from dora_mm.visualization.write_images import write_mp4, write_png
+from dora_mm.utils.run_main import run_main
+from dora_mm.utils.shipped_configs import find_config
 
 
 def parse_args(args=None):
@@ -22,10 +19,13 @@ def parse_args(args=None):
     parser.add_argument('video', help='video file')
     parser.add_argument(
         'model',
+        type=find_config,
         metavar='CHECKPOINT|CONFIG',
         help='runner checkpoint, or a config file for random weights')
     parser.add_argument(
-        '--config', help='config to use instead of the one in the checkpoint')
+        '--config',
+        type=find_config,
+        help='config to use instead of the one in the checkpoint')
     parser.add_argument(
         '--start', type=float, default=0., help='first second (default: 0)')
     parser.add_argument(
@@ -55,7 +55,13 @@ def parse_args(args=None):
 
 
 def visualize(args):
-    """Write ``clip*_frame*.png``, ``clip*_overview.png``, ``tracks.mp4``."""
+    """Write the pictures, their video, and a record of what was shown."""
+    from dora_mm.models import ModelLoader
+    from dora_mm.utils.claim_outputs import claim_outputs
+    from dora_mm.visualization import TrackVisualizer
+    from dora_mm.visualization.clip_tracks import (clip_settings, read_clips,
+                                                   track_clip)
+    from dora_mm.visualization.write_images import write_mp4, write_png
     loader = ModelLoader(args.model, args.config)
     model = loader.tracker()
     settings = clip_settings(loader.cfg)
@@ -63,39 +69,39 @@ def visualize(args):
         settings['frame_interval'] = args.interval
     visualizer = TrackVisualizer(args.cell)
     folder = Path(args.out_dir)
-    name, panels = Path(args.video).name, []
+    title, panels = Path(args.video).name, []
     clips = read_clips(args.video, args.num_clips, args.start, **settings)
     for number, clip in enumerate(clips):
         # not before: a wrong argument leaves no empty folder behind
-        folder.mkdir(parents=True, exist_ok=True)
+        name = claim_outputs(folder, args.video, 'tracks', model=args.model)
         tracks = track_clip(model, clip.frames, args.seed)
         times = [f'{index / clip.fps:.2f} s' for index in clip.indices]
         titles = [
-            f'{name}  frame {index}  {time}'
+            f'{title}  frame {index}  {time}'
             for index, time in zip(clip.indices, times)
         ]
         drawn = visualizer.draw_panels(clip.frames, tracks, titles)
         for index, panel in zip(clip.indices, drawn):
-            write_png(folder / f'clip{number:03}_frame{index:06}.png', panel)
-        write_png(folder / f'clip{number:03}_overview.png',
-                  visualizer.draw_overview(clip.frames, tracks, times, name))
+            write_png(
+                folder / f'{name}_clip{number:03}_frame{index:06}.png', panel)
+        write_png(folder / f'{name}_clip{number:03}_overview.png',
+                  visualizer.draw_overview(clip.frames, tracks, times, title))
         panels += drawn
         gaps = clip.indices[1:] - clip.indices[:-1]
         seconds = (gaps[0] if len(gaps) else clip.fps) / clip.fps
-    write_mp4(folder / 'tracks.mp4', panels, float(seconds))
+    write_mp4(folder / f'{name}_tracks.mp4', panels, float(seconds))
     print(f'{len(panels)} panels of {args.num_clips} clips written to '
           f'{folder}')
 
 
-def main():
-    args = parse_args()
+def main(argv=None):
+    args = parse_args(argv)
+    from mmengine.logging import MMLogger
+
     # random weights come with a line for each of hundreds of parameters
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
-        visualize(args)
-    except (ValueError, VideoDecodeError) as error:
-        raise SystemExit(f'error: {error}')
+    visualize(args)
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -6,17 +6,15 @@ leave no trace in them; they are said by the config of the run, by ``meta`` of
 a file of ours, by Hugging Face's ``config.json``, by the code of a layout
 which knows one value only, or by the user.
 """
-import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, Dict, List, Optional, Tuple
 
 from torch import Tensor, nn
 
+from dora_mm.utils.architecture_options import ACTIVATIONS, SAID
 from .layouts import LAYOUTS, bare_state
 from .run_config import checkpoint_config
 
-ACTIVATIONS = dict(gelu='GELU', relu='ReLU', silu='SiLU')
-SAID = ('num_heads', 'img_size', 'norm_eps', 'activation')
 # What the code of a layout cannot do in another way. DINO's ViTs have 64
 # channels a head and square images.
 _TIMM = dict(norm_eps=1e-6, activation='gelu')
@@ -24,43 +22,6 @@ _DINO = dict(_TIMM, head_channels=64, square=True)
 FIXED = dict(timm=_TIMM, dino=_DINO, dino_state=_DINO)
 
 Arch = Dict[str, Any]
-
-
-def add_architecture_options(parser: argparse.ArgumentParser) -> None:
-    """Let a tool ask for what a file does not say.
-
-    Args:
-        parser (ArgumentParser): Gets ``--num-heads``, ``--img-size``,
-            ``--norm-eps`` and ``--activation``.
-    """
-    group = parser.add_argument_group(
-        'architecture', 'needed where the file does not say it')
-    group.add_argument(
-        '--num-heads', type=int, help='attention heads of a layer')
-    group.add_argument(
-        '--img-size',
-        type=int,
-        nargs='+',
-        metavar='PIXELS',
-        help='image that it was trained with: the side of a square, or height '
-        'and width')
-    group.add_argument(
-        '--norm-eps', type=float, help='epsilon of the norms, such as 1e-6')
-    group.add_argument(
-        '--activation', choices=ACTIVATIONS, help='of the hidden layers')
-
-
-def given_options(args: argparse.Namespace) -> Arch:
-    """The options above that were given.
-
-    Args:
-        args (argparse.Namespace): Of a tool.
-
-    Returns:
-        dict: Option to value.
-    """
-    given = {name: getattr(args, name) for name in SAID}
-    return {k: v for k, v in given.items() if v is not None}
 
 
 def read_architecture(checkpoint: Mapping,

@@ -66,7 +66,8 @@ def convert(source: Union[str, Path],
             cannot hold, or the check fails. Nothing is written then.
     """
     if to not in TARGETS:
-        raise ValueError(f'to must be one of {TARGETS}, but got {to!r}')
+        raise ValueError(f'to must be one of {", ".join(TARGETS)}, but got '
+                         f'{to}: choose one of them')
     checkpoint, content = read_checkpoint(source, trust)
     content.check(source)
     groups = _select(content, to, key)

@@ -32,8 +32,11 @@ class ConversionReport:
             for source, target, shape in self.rows
         ]
         lines += [f'dropped: {name}' for name in self.dropped]
-        lines.append(
-            f'{len(self.rows)} tensors written as {self.target_layout}, '
-            f'{len(self.dropped)} entries dropped; forward pass agrees to '
-            f'{self.error:.1e}')
-        return '\n'.join(lines)
+        return '\n'.join(lines + [self.summary])
+
+    @property
+    def summary(self) -> str:
+        """The last line of the report: how much, and how exactly."""
+        return (f'{len(self.rows)} tensors written as {self.target_layout}, '
+                f'{len(self.dropped)} entries dropped; forward pass agrees to '
+                f'{self.error:.1e}')

@@ -1,13 +1,14 @@
 """Report the environment: ``python -m dora_mm.utils.collect_env``."""
+import argparse
 import platform
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from dora_mm.version import __version__
-from .stack import (HOST_PACKAGES, find_dist, multimodal_is_broken,
-                    stack_flavour)
+from .stack import (HOST_PACKAGES, HostPackage, check_host_package, find_dist,
+                    multimodal_is_broken, stack_flavour)
 
 OPTIONAL_DISTS = {
     'torchvision': ('torchvision', ),
@@ -32,6 +33,16 @@ def describe_dist(dists: Tuple[str, ...]) -> str:
     return 'not installed' if found is None else f'{found[1]} ({found[0]})'
 
 
+def describe_host(package: HostPackage) -> str:
+    """Give version and distribution name, and what to run if it is wrong."""
+    found = describe_dist(package.dists)
+    try:
+        check_host_package(package)
+    except Exception as error:  # a broken package raises anything
+        return f'{found}: {error}'
+    return found
+
+
 def has_mmcv_ops() -> bool:
     """Whether mmcv's compiled ops lie beside its modules.
 
@@ -46,7 +57,10 @@ def has_mmcv_ops() -> bool:
 
 def describe_device() -> str:
     """Give the accelerators that torch sees and the CUDA it is built for."""
-    import torch
+    try:
+        import torch
+    except Exception as error:  # no torch, or one that lacks a library
+        return f'unknown, as torch does not load: {error}'
     if not torch.cuda.is_available():
         return 'CPU only'
     names = [
@@ -77,7 +91,7 @@ def collect_env() -> Dict[str, str]:
         'Stack': stack_flavour(),
     }
     for package in HOST_PACKAGES:
-        env[package.module] = describe_dist(package.dists)
+        env[package.module] = describe_host(package)
     env['mmcv ops'] = (
         'yes' if has_mmcv_ops() else
         'no (enough for pretraining and mmseg; mmdet needs them)')
@@ -93,8 +107,11 @@ def collect_env() -> Dict[str, str]:
     return env
 
 
-def main() -> None:
+def main(argv: Optional[List[str]] = None) -> None:
     """Print one item a line."""
+    argparse.ArgumentParser(
+        description='Print what is installed and what is missing: what a bug '
+        'report needs').parse_args(argv)
     for name, value in collect_env().items():
         print(f'{name}: {value}')
 

@@ -1,7 +1,6 @@
 """What the commands that start an mmengine Runner have in common."""
 import os
 
-import torch.distributed as dist
 from mmengine.config import Config, ConfigDict
 
 
@@ -37,6 +36,7 @@ def init_cpu_group(cfg: Config) -> None:
     Raises:
         ValueError: The processes were not started by torchrun.
     """
+    import torch.distributed as dist  # here: a tool's --help needs no torch
     if cfg.launcher != 'pytorch':
         raise ValueError(
             '--launcher must be pytorch where no accelerator is found, but '

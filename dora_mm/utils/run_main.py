@@ -1,5 +1,9 @@
+import logging
 import sys
+import warnings
 from typing import Callable
+
+SENTENCES = (ValueError, RuntimeError, OSError, ImportError)
 
 
 def run_main(main: Callable[[], object]) -> None:
@@ -9,28 +13,69 @@ def run_main(main: Callable[[], object]) -> None:
     ``--traceback``, which every tool takes beside its own options.
 
     Args:
-        main (Callable): The tool; it reads ``sys.argv``.
+        main (Callable): The tool; it reads ``sys.argv``. A number that it
+            returns is the exit status.
 
     Raises:
         SystemExit: With the sentence, status 1.
     """
+    _be_quiet()
     if '--traceback' in sys.argv:
         sys.argv.remove('--traceback')
-        main()
-        return
+        status = main()
+    else:
+        status = _without_traceback(main)
+    if isinstance(status, int):
+        sys.exit(status)
+
+
+def _without_traceback(main: Callable[[], object]) -> object:
     try:
-        main()
+        return main()
     except KeyboardInterrupt:
-        raise SystemExit('error: interrupted')
+        message = 'interrupted'
+    except SENTENCES as error:
+        # of an error in a data worker the last line, below its traceback
+        marker = f'\n{type(error).__name__}: '
+        message = str(error).strip().rsplit(marker)[-1]
+        message = message or type(error).__name__
     except Exception as error:
-        message = str(error) or type(error).__name__
-        if not isinstance(error, (ValueError, RuntimeError, OSError)):
-            message = f'{type(error).__name__}: {message}'
-            # What torch raises when a data worker dies can strike inside a
-            # bare "except": the reason is then the first of the chain.
-            first = error
-            while first.__context__ is not None:
-                first = first.__context__
-            if first is not error:
-                message = f'{first} (then {type(error).__name__})'
-        raise SystemExit(f'error: {message}')
+        message = _reason(error)
+    raise SystemExit(f'error: {message}')
+
+
+def _reason(error: BaseException) -> str:
+    """What a program did not foresee, as a sentence.
+
+    What torch raises when a data worker dies can strike inside a bare
+    "except": the reason is then the first of the chain.
+    """
+    first = error
+    while first.__context__ is not None:
+        first = first.__context__
+    if first is error:
+        return f'{type(error).__name__}: {error} (--traceback shows where)'
+    return f'{first} (then {type(error).__name__})'
+
+
+def _be_quiet() -> None:
+    """Leave out what the hosts say at every start of a program.
+
+    mmengine prints what is logged to no logger, whatever its level, and mmcv
+    warns of ops that neither pretraining nor an evaluation of ours uses.
+    """
+    try:
+        import mmengine
+        from mmengine import logging as host
+    except ImportError:  # the program says so, if it needs it
+        return
+    print_log = host.print_log
+
+    def print_from_info_on(msg: object,
+                           logger: object = None,
+                           level: int = logging.INFO) -> None:
+        if logger is not None or level >= logging.INFO:
+            print_log(msg, logger, level)
+
+    mmengine.print_log = host.print_log = print_from_info_on
+    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')

@@ -25,6 +25,18 @@ def config_root() -> Path:
         '--force-reinstall --no-deps dora-mm')
 
 
+def tool_path(name: str) -> Path:
+    """Give the path of a program of the folder ``tools``.
+
+    Args:
+        name (str): Path below that folder, such as ``'train.py'``.
+
+    Returns:
+        Path: The file, beside the configs of :func:`config_root`.
+    """
+    return config_root().parent / 'tools' / name
+
+
 def list_configs() -> List[str]:
     """List the names that :func:`config_path` accepts, base files aside."""
     root = config_root()
@@ -58,6 +70,24 @@ def config_path(name: str) -> str:
             f'name must be a config of dora_mm, but got {name!r}: give one of '
             f'{", ".join(list_configs())}')
     return str(path)
+
+
+def find_config(name: str) -> str:
+    """Let a command line name a shipped config where it takes a file.
+
+    Args:
+        name (str): A path, or a name that :func:`config_path` accepts.
+
+    Returns:
+        str: The path of the shipped config; ``name`` itself if it is a file,
+        or no config of ours.
+    """
+    if Path(name).exists():
+        return name
+    try:
+        return config_path(name)
+    except ValueError:
+        return name  # who reads it says what it must be
 
 
 def register_config_packages() -> None:

@@ -28,10 +28,11 @@ class HostPackage(NamedTuple):
     limit: str
 
 
+# The ranges of the extras onedl and openmmlab together, as in setup.cfg.
 HOST_PACKAGES = (
-    HostPackage('torch', ('torch', ), '2.4', '3.0'),
+    HostPackage('torch', ('torch', ), '2.4', '2.13'),
     HostPackage('mmengine', ('onedl-mmengine', 'mmengine', 'mmengine-lite'),
-                '0.10.7', '1.0'),
+                '0.10.7', '0.11'),
     HostPackage('mmcv', ('onedl-mmcv', 'mmcv', 'mmcv-lite'), '2.1.0', '2.4.0'),
     HostPackage('mmpretrain', ('onedl-mmpretrain', 'mmpretrain'), '1.2.0',
                 '2.0'),

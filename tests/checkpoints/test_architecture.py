@@ -179,7 +179,7 @@ def test_weights_that_cannot_be_are_refused(tmp_path, evaluate, image_set,
                                         build_backbone)):
         with pytest.raises(ValueError, match=message):
             work()
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(ValueError, match=message):
         evaluate('knn_imagenet', path, image_set[0])
 
 

@@ -30,7 +30,8 @@ def test_features_of_a_video(video, tmp_path):
             str(tmp_path / 'out')
         ]))
     names = sorted(path.name for path in (tmp_path / 'out').iterdir())
-    assert names == ['features.mp4'] + [f'v_00{i}.png' for i in range(3)]
+    assert names == [f'v_00{i}.png' for i in range(3)
+                     ] + ['v_features.json', 'v_features.mp4']
     # 128 x 48 pixels; frame, components, mean and three heads
     assert cv2.imread(str(tmp_path / 'out/v_000.png')).shape == (48, 768, 3)
 

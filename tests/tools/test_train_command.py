@@ -171,7 +171,7 @@ def test_truncated_file_ends_the_run_with_the_reason(write_config, tmp_path,
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert f'cannot read {video!r}' in output
-    assert re.search('RuntimeError: .*(in a row|max_share)', output)
+    assert re.search('error: .*(in a row|max_share)', output)
 
 
 def test_deleted_file_is_read_on(write_config, tmp_path):

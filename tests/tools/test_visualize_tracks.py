@@ -35,11 +35,14 @@ def test_config_and_checkpoint_give_the_same_pictures(tool, video, tmp_path):
     names = sorted(path.name for path in (tmp_path / 'a').iterdir())
     # four frames a clip, half a second or six frames apart, from frame 6 on
     assert names == [
-        f'clip{i:03}_frame{6 + 24 * i + 6 * t:06}.png' for i in range(2)
+        f'demo_clip{i:03}_frame{6 + 24 * i + 6 * t:06}.png' for i in range(2)
         for t in range(4)
-    ][:4] + ['clip000_overview.png'
-             ] + [f'clip001_frame{30 + 6 * t:06}.png'
-                  for t in range(4)] + ['clip001_overview.png', 'tracks.mp4']
+    ][:4] + ['demo_clip000_overview.png'
+             ] + [f'demo_clip001_frame{30 + 6 * t:06}.png'
+                  for t in range(4)] + [
+                           'demo_clip001_overview.png', 'demo_tracks.json',
+                           'demo_tracks.mp4'
+                       ]
 
     loader = ModelLoader(config)
     state = loader.tracker().state_dict()
@@ -47,7 +50,7 @@ def test_config_and_checkpoint_give_the_same_pictures(tool, video, tmp_path):
     meta = dict(cfg=loader.cfg.pretty_text)
     torch.save(dict(state_dict=state, meta=meta), source)
     run(tool, video, source, '--out-dir', tmp_path / 'b', *options)
-    for name in names[:-1]:
+    for name in names[:-2]:
         first, second = (
             cv2.imread(str(tmp_path / folder / name)) for folder in 'ab')
         assert np.array_equal(first, second), name

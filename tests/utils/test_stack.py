@@ -1,6 +1,9 @@
 import sys
+from importlib import metadata
 
 import pytest
+from clean_python import check_run, run
+from packaging.requirements import Requirement
 
 from dora_mm.utils import collect_env, stack
 
@@ -37,8 +40,8 @@ def test_accepted_versions(dists, versions):
 
 
 @pytest.mark.parametrize(('name', 'version', 'command'), [
-    ('torch', '2.3.1+cu121', 'pip install "torch>=2.4,<3.0"'),
-    ('onedl-mmengine', '0.10.6', 'pip install "onedl-mmengine>=0.10.7,<1.0"'),
+    ('torch', '2.3.1+cu121', 'pip install "torch>=2.4,<2.13"'),
+    ('onedl-mmengine', '0.10.6', 'pip install "onedl-mmengine>=0.10.7,<0.11"'),
     ('onedl-mmcv', '2.4.0', 'pip install "onedl-mmcv>=2.1.0,<2.4.0"'),
     ('onedl-mmpretrain', '1.1.9',
      'pip install "onedl-mmpretrain>=1.2.0,<2.0"'),
@@ -118,7 +121,7 @@ def test_multimodal_guard(dists, monkeypatch, transformers, pycocotools,
 
 def test_collect_env_tells_what_is_installed(dists, capsys):
     dists['opencv-python-headless'] = '4.12.0.88'
-    collect_env.main()
+    collect_env.main([])
     lines = capsys.readouterr().out.splitlines()
     assert 'Stack: OneDL' in lines
     assert 'torch: 2.11.0+cu130 (torch)' in lines
@@ -135,3 +138,40 @@ def test_mmcv_ops_are_found_without_importing_mmcv(tmp_path, monkeypatch):
     assert not collect_env.has_mmcv_ops()
     (tmp_path / 'mmcv' / '_ext.cpython-311.so').touch()
     assert collect_env.has_mmcv_ops()
+
+
+@pytest.mark.parametrize('package', stack.HOST_PACKAGES)
+def test_import_check_and_extras_agree(package):
+    """A version that pip may install is not refused, and the other way."""
+    ranges = [
+        {clause.operator: clause.version for clause in found.specifier}
+        for found in map(Requirement, metadata.requires('dora-mm'))
+        if found.name in package.dists
+    ]
+    assert ranges
+    version = stack.Version
+    assert min(version(r['>=']) for r in ranges) == version(package.minimum)
+    assert max(version(r['<']) for r in ranges) == version(package.limit)
+
+
+@pytest.mark.parametrize('command', ['dora_mm env', 'dora_mm.utils.collect_env'
+                                     ])
+def test_report_comes_where_a_package_is_missing(tmp_path, command):
+    """Torch does not load, mmpretrain is too old; the report names both."""
+    (tmp_path / 'torch.py').write_text('raise OSError("libcudart is gone")')
+    info = tmp_path / 'onedl_mmpretrain-1.0.0.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: onedl-mmpretrain\nVersion: 1.0.0\n')
+    out = check_run(
+        sys.executable, '-m', *command.split(), cwd=tmp_path, path=[tmp_path])
+    lines = dict(line.split(': ', 1) for line in out.splitlines())
+    assert lines['mmpretrain'].endswith(
+        'Run: pip install "onedl-mmpretrain>=1.2.0,<2.0"')
+    assert 'libcudart is gone' in lines['Device']
+    # every other program ends with the same sentence
+    command = ('-m', 'dora_mm', 'train')
+    done = run(sys.executable, *command, cwd=tmp_path, path=[tmp_path])
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        'error: dora_mm needs mmpretrain>=1.2.0,<2.0, but 1.0.0')

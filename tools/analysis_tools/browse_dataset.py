@@ -12,22 +12,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from mmengine.config import Config, DictAction
-from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 
-from dora_mm.registry import MODELS
 from dora_mm.utils.launch import set_dataloader_defaults
-from dora_mm.video.readers import VideoDecodeError
-from dora_mm.visualization.write_images import write_png
+from dora_mm.utils.run_main import run_main
+from dora_mm.utils.shipped_configs import find_config
 
 
 def parse_args(args=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of a pretraining run')
+    parser.add_argument(
+        'config',
+        type=find_config,
+        help='config of a pretraining run, or its name (dora/vit-s16_wt)')
     parser.add_argument(
         '--num', type=int, default=8, help='clips to show (default: 8)')
     parser.add_argument(
@@ -48,7 +47,6 @@ def parse_args(args=None):
     return parser.parse_args(args)
 
 
-@torch.no_grad()
 def clips_and_views(cfg):
     """What a run with this config sees, clip by clip.
 
@@ -59,6 +57,11 @@ def clips_and_views(cfg):
         tuple: The clip, uint8 (T, h, w, 3), and a dict from a name to a
         view, uint8 (T, size, size, 3).
     """
+    import torch
+    from mmengine.registry import DefaultScope
+    from mmengine.runner import Runner
+
+    from dora_mm.registry import MODELS
     loader = cfg.train_dataloader
     set_dataloader_defaults(loader)
     loader.update(pin_memory=False, num_workers=0, persistent_workers=False)
@@ -73,7 +76,8 @@ def clips_and_views(cfg):
         for values in (preprocessor.std, preprocessor.mean))
     for batch in loader:
         clips = batch['inputs'].permute(0, 1, 3, 4, 2).numpy()
-        views = preprocessor(batch, training=True)['inputs']
+        with torch.no_grad():
+            views = preprocessor(batch, training=True)['inputs']
         for i, clip in enumerate(clips):
             shown = {}
             for kind in ('global', 'local'):
@@ -100,6 +104,7 @@ def sheet(clip, views, cell):
 
 def browse(args):
     """Write ``clipNNN.png``."""
+    from dora_mm.visualization.write_images import write_png
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     folder, number = Path(args.out_dir), 0
@@ -113,12 +118,9 @@ def browse(args):
     print(f'{number} clips written to {folder}')
 
 
-def main():
-    try:
-        browse(parse_args())
-    except (ValueError, VideoDecodeError) as error:
-        raise SystemExit(f'error: {error}')
+def main(argv=None):
+    browse(parse_args(argv))
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -9,6 +9,8 @@ import argparse
 import json
 from pathlib import Path
 
+from dora_mm.utils.run_main import run_main
+
 
 def parse_args(args=None):
     parser = argparse.ArgumentParser(
@@ -78,12 +80,9 @@ def plot(args):
     print(f'written to {args.out}')
 
 
-def main():
-    try:
-        plot(parse_args())
-    except ValueError as error:
-        raise SystemExit(f'error: {error}')
+def main(argv=None):
+    plot(parse_args(argv))
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

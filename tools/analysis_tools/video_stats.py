@@ -13,8 +13,9 @@ from typing import Callable
 
 import numpy as np
 
+from dora_mm.utils.run_main import run_main
 from dora_mm.utils.write_json import write_json
-from dora_mm.video.readers import VideoDecodeError, build_reader
+from dora_mm.video.readers import build_reader
 from dora_mm.video.video_stats import sample_video, shot_cuts, summarise
 
 
@@ -126,12 +127,9 @@ def analyse(args):
     print(f'written to {folder}')
 
 
-def main():
-    try:
-        analyse(parse_args())
-    except (ValueError, ImportError, VideoDecodeError) as error:
-        raise SystemExit(f'error: {error}')
+def main(argv=None):
+    analyse(parse_args(argv))
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

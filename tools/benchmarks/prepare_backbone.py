@@ -11,6 +11,7 @@ import torch
 from dora_mm.checkpoints import publish, sniff
 from dora_mm.checkpoints.safe_load import sha256_of
 from dora_mm.models import build_backbone
+from dora_mm.utils.run_main import run_main
 
 
 def is_published(path):
@@ -36,21 +37,19 @@ def main(args=None):
     if args.checkpoint.is_file() and is_published(args.checkpoint):
         print(args.checkpoint.resolve())
         return
-    try:
-        if not args.checkpoint.is_file():
-            raise ValueError(f'checkpoint {args.checkpoint} is not a file')
-        # One file for each source, however often it is asked for.
-        name = f'{args.checkpoint.stem}-{sha256_of(args.checkpoint)[:8]}'
-        known = sorted(args.dir.glob(f'{name}_*.pth'))
-        if not known:
-            args.dir.mkdir(parents=True, exist_ok=True)
-            report = publish(args.checkpoint, args.dir / f'{name}.pth',
-                             build_backbone)
-            known = [report.path]
-    except ValueError as error:
-        raise SystemExit(f'error: {error}')
+    if not args.checkpoint.is_file():
+        raise ValueError(f'checkpoint must be a file, but {args.checkpoint} '
+                         'is not a file: check the path')
+    # One file for each source, however often it is asked for.
+    name = f'{args.checkpoint.stem}-{sha256_of(args.checkpoint)[:8]}'
+    known = sorted(args.dir.glob(f'{name}_*.pth'))
+    if not known:
+        args.dir.mkdir(parents=True, exist_ok=True)
+        report = publish(args.checkpoint, args.dir / f'{name}.pth',
+                         build_backbone)
+        known = [report.path]
     print(known[-1].resolve())
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

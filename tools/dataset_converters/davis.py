@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from dora_mm.datasets.evaluation.read_mask import VOID, mask_palette, read_mask
+from dora_mm.utils.run_main import run_main
 
 SPLITS = ('training', 'validation')
 BACKGROUND, OBJECT = 1, 2
@@ -157,11 +158,9 @@ def write_split(out, split, frames):
 def main(args=None):
     args = parse_args(args)
     if args.out.exists():
-        raise SystemExit(f'error: {args.out} exists; remove it first')
-    try:
-        splits = split_frames(args.davis, args.val_sequences, args.step)
-    except ValueError as error:
-        raise SystemExit(f'error: {error}')
+        raise ValueError(f'out must be a new folder, but {args.out} exists; '
+                         'remove it first')
+    splits = split_frames(args.davis, args.val_sequences, args.step)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # The folder is there whole or not at all.
     with tempfile.TemporaryDirectory(dir=args.out.parent) as folder:
@@ -173,4 +172,4 @@ def main(args=None):
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -1,0 +1,40 @@
+import json
+from pathlib import Path
+from typing import Union
+
+from .write_json import write_json
+
+
+def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
+                  kind: str, **facts: object) -> str:
+    """Reserve the names ``{stem}_*`` in a folder for what is made of a file.
+
+    ``{stem}_{kind}.json`` records the file and the facts.
+
+    Args:
+        folder (str | Path): Of the outputs, made if need be.
+        source (str | Path): The file that is looked at.
+        kind (str): Of outputs, such as 'tracks'.
+        **facts: Plain data to record beside it.
+
+    Returns:
+        str: ``source`` without folder and extension.
+
+    Raises:
+        ValueError: If the folder has such outputs of another file with this
+            name.
+    """
+    source, record = Path(source).resolve(), Path(folder)
+    record = record / f'{source.stem}_{kind}.json'
+    if record.is_file():
+        try:
+            owner = json.loads(record.read_text()).get('source')
+        except (ValueError, AttributeError):
+            owner = 'a file of another program'
+        if owner != str(source):
+            raise ValueError(
+                f'--out-dir must be free of the {kind} of another '
+                f'{source.stem}, but {record.name} is of {owner}: choose '
+                'another folder')
+    write_json(record, dict(source=str(source), **facts))
+    return source.stem
