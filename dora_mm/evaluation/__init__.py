@@ -5,8 +5,9 @@ from .got10k_metric import GOT10kMetric
 from .iou_metric import IoUMetric
 from .knn_metric import KNNMetric
 from .sweep_accuracy import SweepAccuracy
+from .video_iou_metric import VideoIoUMetric
 
 __all__ = [
     'DAVISMetric', 'DiscoveryMetric', 'GOT10kMetric', 'IoUMetric', 'KNNMetric',
-    'SweepAccuracy'
+    'SweepAccuracy', 'VideoIoUMetric'
 ]

@@ -66,6 +66,9 @@ EVALUATIONS = (
     Evaluation('COCO-Stuff dense retrieval mIoU', 'hummingbird_coco-stuff',
                'coco_stuff164k', ('images/val2017', 'annotations/val2017'),
                'dense/mIoU'),
+    Evaluation('VIP mIoU', 'vip', 'VIP_Fine',
+               ('lists/val_videos.txt', 'Annotations/Category_ids'),
+               'vip/mIoU'),
     Evaluation('GOT-10k AO', 'got10k', 'GOT-10k', ('val', ), 'got10k/AO',
                'got10k', 'training free here, fine-tuned in the paper'),
 )

@@ -4,8 +4,9 @@ from .davis_dataset import DAVISDataset
 from .got10k_dataset import GOT10kDataset
 from .object_box_dataset import ObjectBoxDataset
 from .semantic_mask_dataset import SemanticMaskDataset
+from .vip_dataset import VIPDataset
 
 __all__ = [
     'ClassFolderDataset', 'DAVISDataset', 'GOT10kDataset', 'ObjectBoxDataset',
-    'SemanticMaskDataset'
+    'SemanticMaskDataset', 'VIPDataset'
 ]

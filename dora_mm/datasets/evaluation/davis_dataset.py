@@ -154,32 +154,38 @@ class DAVISDataset(Dataset):
 
 
 def protocol_size(size: Tuple[int, int],
-                  short_side: int = 480) -> Tuple[int, int]:
-    """The size that DINO's protocol resizes a frame to.
+                  short_side: int = 480,
+                  long_side: Optional[int] = None) -> Tuple[int, int]:
+    """The size that a protocol resizes a frame to.
+
+    DINO's states the short side and rounds the long one down to a multiple of
+    64; CropMAE's on VIP states the long side and rounds the short one.
 
     Args:
         size (tuple[int, int]): Height and width.
         short_side (int): Pixels. Defaults to 480.
+        long_side (int, optional): Pixels, in place of the short side.
 
     Returns:
         tuple[int, int]: Height and width.
     """
-    height, width = size
-    if height > width:
-        return int(short_side * height / width // 64 * 64), short_side
-    return short_side, int(short_side * width / height // 64 * 64)
+    short, long = sorted(size)
+    if long_side is None:
+        sides = short_side, int(short_side * long / short // 64 * 64)
+    else:
+        sides = int(long_side * short / long) // 64 * 64, long_side
+    return sides[::-1] if size[0] > size[1] else sides
 
 
-def read_frames(paths: Sequence[Path],
-                short_side: int = 480) -> Tuple[Tensor, Tuple[int, int]]:
-    """The frames of a video, resized as in DINO's protocol.
-
-    By OpenCV, bilinear, to a short side of 480 and a long side that is
-    rounded down to a multiple of 64.
+def read_frames(
+        paths: Sequence[Path],
+        short_side: int = 480,
+        long_side: Optional[int] = None) -> Tuple[Tensor, Tuple[int, int]]:
+    """The frames of a video, resized by OpenCV, bilinear.
 
     Args:
         paths (Sequence[Path]): One image or more, all of one size.
-        short_side (int): Pixels. Defaults to 480.
+        short_side, long_side (int): See :func:`protocol_size`.
 
     Returns:
         tuple[Tensor, tuple[int, int]]: uint8 (T, 3, h, w), RGB, and the
@@ -196,6 +202,8 @@ def read_frames(paths: Sequence[Path],
             raise ValueError(
                 f'{path} must have the {size} rows and columns of the first '
                 f'frame, but got {image.shape[:2]}: check the video')
-        image = cv2.resize(image, protocol_size(size, short_side)[::-1])
+        image = cv2.resize(
+            image,
+            protocol_size(size, short_side, long_side)[::-1])
         frames.append(torch.from_numpy(image).permute(2, 0, 1))
     return torch.stack(frames), size

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from dora_mm.datasets import DAVISDataset
+from dora_mm.datasets import DAVISDataset, VIPDataset
 from dora_mm.datasets.evaluation.davis_dataset import protocol_size
+from dora_mm.evaluation import VideoIoUMetric
 from dora_mm.models import LabelPropagation
 from dora_mm.models.evaluators import propagate_labels as label_propagation
 from dora_mm.models.evaluators.propagate_labels import (decode_labels, nearest,
@@ -200,6 +201,9 @@ def test_dataset(davis):
     # of DAVIS itself: 480 x 854, and one that stands upright
     assert protocol_size((480, 854)) == (480, 832)
     assert protocol_size((1920, 1080)) == (832, 480)
+    # CropMAE's on VIP: int(880 * 720 / 1280) = 495, down to 448
+    assert protocol_size((720, 1280), long_side=880) == (448, 880)
+    assert protocol_size((1280, 720), long_side=880) == (880, 448)
 
 
 def test_split_file_and_mistakes(davis, tmp_path):
@@ -239,6 +243,42 @@ def test_command(evaluate, davis, tmp_path):
     assert metrics['davis/J-Mean'] > 80
     mask = np.array(Image.open(tmp_path / 'masks/two/00003.png'))
     assert mask.shape == (64, 160) and set(np.unique(mask)) == {0, 1, 2}
+
+
+def test_vip(evaluate, davis, tmp_path):
+    """The same videos in VIP's layout, and its mIoU in loops."""
+    for ours, theirs in (('Annotations/480p', 'Annotations/Category_ids'),
+                         ('JPEGImages/480p', 'Images')):
+        (tmp_path / theirs).parent.mkdir(exist_ok=True)
+        shutil.copytree(davis / ours, tmp_path / theirs)
+    (tmp_path / 'lists').mkdir()
+    (tmp_path / 'lists/val_videos.txt').write_text('one\ntwo\n')
+    metrics = evaluate('vip.py', 'colour', tmp_path,
+                       'test_dataloader.num_workers=0',
+                       'test_dataloader.dataset.long_side=320')
+    assert metrics['vip/mIoU'] > 80
+
+    item = VIPDataset(str(tmp_path), long_side=160)[1]['data_samples']
+    assert item.true_masks.shape == (4, 64, 160)
+    found = np.roll(item.true_masks, 5, 2)
+    metric = VideoIoUMetric()
+    metric.process(None, [
+        dict(pred_masks=found, true_masks=item.true_masks, num_classes=20)
+    ])
+    ious = []
+    for part in range(3):
+        both = [(a == part, b == part)
+                for a, b in zip(found.flat, item.true_masks.flat)]
+        ious.append(sum(a and b for a, b in both) / sum(a or b
+                                                        for a, b in both))
+    assert metric.evaluate(1)['vip/mIoU'] == pytest.approx(100 *
+                                                           np.mean(ious))
+
+    (tmp_path / 'Images/two/00001.jpg').unlink()
+    with pytest.raises(ValueError, match='got 3 frames and 4 masks'):
+        VIPDataset(str(tmp_path))[1]
+    with pytest.raises(ValueError, match=r"of \['val_videos'\], but got"):
+        VIPDataset(str(tmp_path), 'test')
 
 
 def copy_of(davis, tmp_path):
