@@ -5,11 +5,13 @@ The right value is that of FFmpeg's own program, or of decoding in one pass.
 import struct
 import subprocess
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from random_films import cut_film
 
 from dora_mm.datasets.transforms import LoadClipFromBlock
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
@@ -260,6 +262,21 @@ def test_preparation_makes_a_refused_file_right(tmp_path, name):
     assert [number_of(frame) for frame in frames] == list(range(NUM))
 
 
+def test_frames_that_were_cut_off_are_not_counted(tmp_path):
+    """A recording begins at a key frame; B frames shown before it are lost."""
+    path = write(tmp_path / 'film.ts', codec='mpeg2video', g='12', bf='2')
+    path = str(cut_film(Path(path), 24))
+    with av.open(path) as container:
+        shown = [
+            number_of(frame.to_ndarray(format='rgb24'))
+            for frame in container.decode(video=0)
+        ]
+    assert shown[0] > 20 and shown == list(range(shown[0], NUM))
+    copy, _ = prepared(path, tmp_path / 'out')
+    frames = build_reader(copy).get_frames(range(len(shown)))
+    assert [number_of(frame) for frame in frames] == shown
+
+
 def test_a_wrong_index_is_seen_by_the_preparation(tmp_path, monkeypatch):
     """The comparison counts frames itself."""
     path = write(tmp_path / 'film.mp4')
@@ -290,3 +307,18 @@ def test_damage_in_a_prepared_video_is_an_error(tmp_path):
         with pytest.raises(VideoDecodeError, match=f'JPEG of frame {number} '):
             reader.get_frames([number])
         reader.close()
+
+
+def test_damage_does_not_change_the_reader_of_a_prepared_video(tmp_path):
+    """A reader that knows no checksums would conceal it."""
+    copy, _ = prepared(write(tmp_path / 'film.mp4'), tmp_path / 'out')
+    index, right = load_video_index(copy), build_reader(copy).get_frames([75])
+    data = bytearray(open(copy, 'rb').read())
+    data[int(index.positions[0] + index.sizes[0] * 3 // 4)] ^= 4
+    path = tmp_path / 'damaged.mp4'
+    path.write_bytes(data)
+    reader = build_reader(str(path))
+    assert isinstance(reader, MJPEGReader)
+    assert np.array_equal(reader.get_frames([75]), right)
+    with pytest.raises(VideoDecodeError, match='JPEG of frame 0 '):
+        reader.get_frames([0])

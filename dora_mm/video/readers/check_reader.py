@@ -251,7 +251,9 @@ def check_index(path: str, index: VideoIndex) -> VideoIndex:
     if len(index.positions):
         jpegs = MJPEGReader(path)
         jpegs._index = index
-        if find_fault(jpegs, places, right.pictures):
+        # Where checksums tell of damage no other reader is to conceal it.
+        checked = any(jpegs.has_checksum(place) for place in places)
+        if not checked and find_fault(jpegs, places, right.pictures):
             none = np.empty(0, np.int64)
             index = replace(index, positions=none, sizes=none)
         jpegs.close()

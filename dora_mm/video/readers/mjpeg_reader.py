@@ -54,6 +54,17 @@ class MJPEGReader(VideoReader):
             self._file.close()
         self._file = None
 
+    def has_checksum(self, number: int) -> bool:
+        """Whether the JPEG of a frame holds its checksum.
+
+        Args:
+            number (int): Frame number, in [0, :attr:`num_frames`).
+        """
+        try:
+            return _has_checksum(self._read(number))
+        except VideoDecodeError:
+            return False
+
     def _read(self, number: int) -> bytes:
         """The JPEG of a frame."""
         try:
@@ -108,11 +119,15 @@ def decode_jpegs(jpegs: Sequence[bytes], path: str,
     return clip
 
 
+def _has_checksum(jpeg: bytes) -> bool:
+    return jpeg[2:2 + len(CHECKSUM_HEADER)] == CHECKSUM_HEADER
+
+
 def _check_sum(jpeg: bytes) -> None:
     """Compare a JPEG with its checksum, if it has one."""
-    begin = 2 + len(CHECKSUM_HEADER)
-    if jpeg[2:begin] != CHECKSUM_HEADER:
+    if not _has_checksum(jpeg):
         return
+    begin = 2 + len(CHECKSUM_HEADER)
     if struct.unpack_from('>I', jpeg, begin)[0] != zlib.crc32(
             jpeg[begin + 4:]):
         raise ValueError('its checksum differs')

@@ -142,33 +142,40 @@ def _first_shown(path: str) -> Optional[int]:
     return None
 
 
-def _decodable_range(path, container, stream, times, key_times) -> slice:
-    """Frames between the undecodable ones at both ends of a file.
-
-    The cost is one group of pictures at the end, however long the file, and
-    a few frames at the beginning of a file that was cut at an open group.
+def _num_lost(path: str, times, key_times) -> int:
+    """Frames shown before the first key frame whose references were cut off.
 
     Args:
         path (str): The file.
+        times (np.ndarray): int64 (N, ), ascending.
+        key_times (np.ndarray): int64 (M, ), ascending.
+    """
+    if not len(key_times) or times[0] >= key_times[0]:
+        return 0
+    shown = _first_shown(path)
+    return 0 if shown is None else int(np.searchsorted(times, shown))
+
+
+def _decodable_end(container, stream, times, key_times) -> int:
+    """Number of frames before the undecodable ones at the end of a file.
+
+    The cost is one group of pictures, however long the file.
+
+    Args:
         container, stream: Of PyAV.
         times (np.ndarray): int64 (N, ), ascending.
         key_times (np.ndarray): int64 (M, ), ascending.
 
     Returns:
-        slice: Of ``times``; empty if nothing decodes.
+        int: In [0, N].
     """
     key = _last_good_key(container, stream, key_times)
     if key is None:
-        return slice(0, 0)
-    begin = 0
-    if times[0] < key_times[0]:
-        shown = _first_shown(path)
-        if shown is not None:
-            begin = int(np.searchsorted(times, shown))
+        return 0
     decoded = _decoded_times(container, stream, key_times, key)
     tail = times >= key_times[key]
     missing = np.flatnonzero(tail & ~np.isin(times, decoded))
-    return slice(begin, int(missing[0]) if len(missing) else len(times))
+    return int(missing[0]) if len(missing) else len(times)
 
 
 def _average_rate(stream, times: np.ndarray) -> Fraction:
@@ -235,9 +242,12 @@ def _index_of(path: str, container, stream) -> VideoIndex:
     elif complete and num_entries > promised + packets.num_hidden:
         promised = num_entries - packets.num_hidden
         num_cut = promised - len(times)
-    good = slice(0, len(times))
-    if len(times) and not odd and container.format.name != 'mpegts':
-        good = _decodable_range(path, container, stream, times, key_times)
+    begin, end = 0, len(times)
+    if len(times) and not odd:
+        begin = _num_lost(path, times, key_times)
+        if container.format.name != 'mpegts':
+            end = _decodable_end(container, stream, times, key_times)
+    good = slice(begin, end)
     end_is_cut = num_cut > 0
     times = times[good]
     return VideoIndex(
@@ -249,8 +259,8 @@ def _index_of(path: str, container, stream) -> VideoIndex:
         key_times=key_times,
         positions=positions[good],
         sizes=sizes[good],
-        num_promised=promised - (good.start or 0),
-        num_cut=promised - (good.start or 0) - len(times) if end_is_cut else 0,
+        num_promised=promised - begin,
+        num_cut=promised - begin - len(times) if end_is_cut else 0,
         has_edit_list=packets.num_hidden > 0,
         has_open_gop=packets.has_open_gop,
         has_odd_times=odd)
