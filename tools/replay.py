@@ -20,7 +20,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
-from dora_mm.checkpoints.run_config import checkpoint_config
+from dora_mm.checkpoints.plain_checkpoints import (check_named_files,
+                                                   load_plain,
+                                                   plain_checkpoints)
+from dora_mm.checkpoints.run_config import check_runnable, checkpoint_config
 from dora_mm.checkpoints.safe_load import load_trusted
 from dora_mm.engine.unwrap_model import unwrap_model
 from dora_mm.utils.launch import prepare_launch
@@ -73,6 +76,11 @@ def parse_args(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dir', help='folder of the run')
     parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run whatever code the checkpoint names: only for files of '
+        'people you trust')
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
@@ -80,22 +88,25 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def replay_config(folder, iteration, launcher):
+def replay_config(folder, iteration, launcher, trust=False):
     """The config of the run, to be continued up to an iteration.
 
     Args:
         folder (Path): Of the run.
         iteration (int): The bad one, from 0.
         launcher (str): What started the processes.
+        trust (bool): Run whatever code the checkpoint names.
 
     Returns:
         Config: It writes to ``folder/replay`` and saves no checkpoint.
 
     Raises:
-        ValueError: If there is no older checkpoint.
+        ValueError: If there is no older checkpoint, or it is not safe.
     """
     path = newest_checkpoint(folder)
-    checkpoint = {} if path is None else load_trusted(path)
+    checkpoint = {}
+    if path is not None:
+        checkpoint = load_trusted(path, True) if trust else load_plain(path)
     if path is None or checkpoint['meta']['iter'] > iteration:
         raise ValueError(
             f'{folder} must have a checkpoint older than iteration '
@@ -110,6 +121,9 @@ def replay_config(folder, iteration, launcher):
             launcher=launcher,
             work_dir=str(folder / 'replay')))
     cfg.default_hooks.checkpoint = None
+    if not trust:
+        check_runnable(cfg.to_dict())
+        check_named_files(cfg.to_dict())
     return cfg
 
 
@@ -128,13 +142,14 @@ def main(argv=None):
             f'work_dir must hold a non_finite.json, but got {folder}: only a '
             'run that stopped at a number that is not finite leaves one'
         ) from error
-    cfg = replay_config(folder, report['iteration'], args.launcher)
+    cfg = replay_config(folder, report['iteration'], args.launcher, args.trust)
     prepare_launch(cfg, get_device())
     runner = Runner.from_cfg(cfg)
     watch = WatchModules(report['iteration'])
     runner.register_hook(watch)
     try:
-        runner.train()
+        with plain_checkpoints(args.trust):
+            runner.train()
     except StopIteration:
         print(f'iteration {report["iteration"] + 1} is finite this time: it '
               'is not a function of weights and clips alone; suspect the '

@@ -162,6 +162,8 @@ def main(argv=None):
     from mmengine.dist import is_main_process
     from mmengine.logging import MMLogger
     from mmengine.runner import Runner
+
+    from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
     if not osp.isfile(args.config):
         raise ValueError(f'config must be a file, but got {args.config}'
                          ': take one of configs/evaluation')
@@ -170,7 +172,8 @@ def main(argv=None):
     cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
     # random weights come with a line for each of hundreds of parameters
     MMLogger.get_current_instance().setLevel('WARNING')
-    metrics = Runner.from_cfg(cfg).test()
+    with plain_checkpoints(args.trust):
+        metrics = Runner.from_cfg(cfg).test()
     if is_main_process():
         report(metrics, args, cfg)
 

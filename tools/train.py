@@ -48,6 +48,11 @@ def parse_args(argv=None):
         help='continue from this checkpoint; without a path, from the last '
         'one in the work folder, if there is any')
     parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run whatever code the checkpoints name: only for files of '
+        'people you trust')
+    parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision')
     parser.add_argument(
         '--no-validate',
@@ -250,6 +255,8 @@ def main(argv=None):
     from mmengine.device import get_device
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
+
+    from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
     if not osp.isfile(args.config):
         raise ValueError(f'config must be a file, but got {args.config}: '
                          '"python -m dora_mm configs" lists those of dora_mm')
@@ -260,7 +267,7 @@ def main(argv=None):
                              'CPU only: leave it out')
         drop_amp(cfg)
     prepare_launch(cfg, get_device())
-    with hold_work_folder(cfg.work_dir):
+    with hold_work_folder(cfg.work_dir), plain_checkpoints(args.trust):
         choose_checkpoint(cfg)
         runner = (
             RUNNERS.build(cfg)

@@ -2,7 +2,7 @@
 import ast
 import re
 from collections.abc import Mapping
-from typing import Any, Iterator
+from typing import Any, Iterator, Tuple
 
 from mmengine.config import Config
 
@@ -50,7 +50,39 @@ def checkpoint_config(checkpoint: Mapping) -> Config:
             raise ValueError(
                 f'the config in the checkpoint names {name!r}, which is not '
                 'part of dora_mm: give the config file with --config')
+    if any(name == 'trust' for name in _keys(cfg.get('model', {}))):
+        raise ValueError('the config in the checkpoint asks to trust another '
+                         'file: give the config file with --config')
     return Config(_renamed(cfg))
+
+
+def check_runnable(cfg: Mapping) -> None:
+    """Refuse the config of a checkpoint that would run more than our code.
+
+    Args:
+        cfg (dict): Of :func:`checkpoint_config`, to build a Runner from.
+
+    Raises:
+        ValueError: If a type is the path of an object, a module is imported
+            that is not of dora_mm, or another file is trusted.
+    """
+    bad = [
+        name for name in _types(cfg, skip=())
+        if not _OWN_TYPE.fullmatch(name)
+    ]
+    imports = cfg.get('custom_imports') or {}
+    imports = imports.get('imports') if isinstance(imports, Mapping) else None
+    bad += [
+        name for name in
+        ([imports] if isinstance(imports, str) else imports or ())
+        if not re.fullmatch(r'dora_mm(\.\w+)*', str(name))
+    ]
+    bad += [name for name in _keys(cfg) if name == 'trust']
+    if bad:
+        raise ValueError(
+            'the config in the checkpoint must name parts of dora_mm and of '
+            f'the OpenMMLab packages, but got {bad[0]!r}: if you trust '
+            'whoever wrote it, pass --trust')
 
 
 def _value(node: ast.expr) -> Any:
@@ -74,17 +106,29 @@ def _value(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _types(value: Any) -> Iterator[str]:
-    """All strings in the place of a type, ``init_cfg`` aside."""
+def _keys(value: Any) -> Iterator[str]:
+    """The keys of all dicts."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _keys(item)
+
+
+# An init_cfg is of no use beside trained weights.
+def _types(value: Any, skip: Tuple[str, ...] = ('init_cfg', )
+           ) -> Iterator[str]:
+    """All strings in the place of a type."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key == 'type':
                 yield str(item)
-            elif key != 'init_cfg':  # of no use beside trained weights
-                yield from _types(item)
+            elif key not in skip:
+                yield from _types(item, skip)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _types(item)
+            yield from _types(item, skip)
 
 
 def _renamed(value: Any) -> Any:

@@ -1,83 +1,13 @@
 """Reading checkpoint files without running their code; atomic writing."""
-import argparse
-import contextlib
 import hashlib
 import re
 from pathlib import Path
-from typing import Any, Callable, ContextManager, List, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import torch
 
 from dora_mm.utils.atomic_file import atomic_file
-
-# Names that occur in well-meant training checkpoints beside the tensors:
-# authors' files hold their arguments and numpy learning rates, mmengine's hold
-# the history of the logs. None of them is ever imported: each is read as an
-# inert stand-in. An allow list would call the real objects, and mmengine's has
-# builtins.getattr in it, which reaches every attribute.
-_INERT_NAMES = (
-    'argparse.Namespace',
-    'builtins.getattr',
-    'builtins.slice',
-    'mmengine.logging.history_buffer.HistoryBuffer',
-    'numpy.dtype',
-    'numpy.ndarray',
-    'numpy.core.multiarray._reconstruct',
-    'numpy.core.multiarray.scalar',
-    'numpy._core.multiarray._reconstruct',
-    'numpy._core.multiarray.scalar',
-)
-
-
-class _Inert:
-    """Stand-in for an object of a checkpoint that is not a tensor.
-
-    Whatever the file says to do with it, it only keeps the arguments.
-    """
-
-    def __new__(cls, *args: Any) -> '_Inert':
-        self = super().__new__(cls)
-        self.args, self.state = args, None
-        return self
-
-    def __init__(self, *args: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-class _InertNamespace(_Inert, argparse.Namespace):
-    """Arguments of a run, readable as attributes, compared as data."""
-
-    def __new__(cls, *args: Any) -> '_InertNamespace':
-        return argparse.Namespace.__new__(cls)
-
-    def __setstate__(self, state: Any) -> None:
-        if not isinstance(state, dict):
-            raise ValueError('the state of an argparse.Namespace must be a '
-                             f'dict, but got {type(state).__name__}')
-        vars(self).update(state)
-
-
-def _inert_classes() -> List[type]:
-    """One stand-in class per known name, found by torch under that name."""
-    classes = []
-    for full_name in _INERT_NAMES:
-        module, name = full_name.rsplit('.', 1)
-        base = _InertNamespace if name == 'Namespace' else _Inert
-        classes.append(
-            type(name, (base, ), dict(__module__=module, __qualname__=name)))
-    return classes
-
-
-def _inert_globals() -> ContextManager:
-    # torch < 2.5 has no such context: files with more than tensors in them
-    # are then refused, never read in a less safe way.
-    safe_globals = getattr(torch.serialization, 'safe_globals', None)
-    if safe_globals is None:
-        return contextlib.nullcontext()
-    return safe_globals(_inert_classes())
+from .stand_ins import stand_ins
 
 
 def load_trusted(path: Union[str, Path], trust: bool = False) -> Any:
@@ -106,7 +36,7 @@ def load_trusted(path: Union[str, Path], trust: bool = False) -> Any:
     if trust:
         return torch.load(path, map_location='cpu', weights_only=False)
     try:
-        with _inert_globals():
+        with stand_ins():
             return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # bytes of a stranger can raise anything
         named = re.search(r'GLOBAL ([\w.]+)', str(error))

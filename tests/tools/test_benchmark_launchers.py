@@ -23,12 +23,22 @@ esac
 """
 
 
+class _Payload:
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.path}', )
+
+
 @pytest.fixture
 def launch(tmp_path):
     """Run a launcher: the words of the command that it ended in."""
     for name in ('python', 'srun'):
         (tmp_path / name).write_text(STUB)
         (tmp_path / name).chmod(0o755)
+    (tmp_path / 'config.py').write_text('model = dict()')
     env = dict(
         os.environ,
         PATH=f'{tmp_path}:{os.environ["PATH"]}',
@@ -75,18 +85,20 @@ def test_runner_checkpoint_on_many_gpus_and_machines(launch, make_authors,
     checkpoints.convert(
         save(make_authors()), tmp_path / 'iter_7.pth', 'dora_mm',
         build_backbone)
-    command = launch('mmpretrain/dist_train.sh', __file__,
+    command = launch('mmpretrain/dist_train.sh', tmp_path / 'config.py',
                      tmp_path / 'iter_7.pth', 4)
     start = command[1:6]
     assert start == [
         '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '4'
     ]
     assert command[6].endswith('mmpretrain/.mim/tools/train.py')
-    assert command[7:10] == [__file__, '--launcher', 'pytorch']
+    assert command[7:10] == [
+        str(tmp_path / 'config.py'), '--launcher', 'pytorch'
+    ]
     assert '/iter_7-' in command[11]
     command = launch(
         'mmpretrain/dist_train.sh',
-        __file__,
+        tmp_path / 'config.py',
         'random',
         1,
         NNODES='2',
@@ -100,10 +112,10 @@ def test_runner_checkpoint_on_many_gpus_and_machines(launch, make_authors,
     assert command[-1] == 'model.backbone.init_cfg=None'
 
 
-def test_slurm(launch):
+def test_slurm(launch, tmp_path):
     command = launch(
         'mmpretrain/slurm_train.sh',
-        __file__,
+        tmp_path / 'config.py',
         'random',
         16,
         PARTITION='p',
@@ -114,17 +126,23 @@ def test_slurm(launch):
     assert options['--ntasks-per-node'] == '8'
     assert command[command.index('--launcher') + 1] == 'slurm'
     error = launch(
-        'mmpretrain/slurm_train.sh', __file__, 'random', 1, status=1)
+        'mmpretrain/slurm_train.sh',
+        tmp_path / 'config.py',
+        'random',
+        1,
+        status=1)
     assert 'set PARTITION' in error
 
 
 @pytest.mark.parametrize('host, package',
                          [('mmsegmentation', {'mmsegmentation'}),
                           ('mmdetection', {'mmdet', 'mmdetection'})])
-def test_mim(launch, host, package):
-    command = launch(f'{host}/mim_dist_train.sh', __file__, 'random', 2)
+def test_mim(launch, host, package, tmp_path):
+    command = launch(f'{host}/mim_dist_train.sh', tmp_path / 'config.py',
+                     'random', 2)
     assert command[1:4] == ['-m', 'mim', 'train']
-    assert command[4] in package and command[5] == __file__
+    assert command[4] in package
+    assert command[5] == str(tmp_path / 'config.py')
     assert command[command.index('--launcher') + 1] == 'pytorch'
     assert command[-2:] == ['--cfg-options', 'model.backbone.init_cfg=None']
 
@@ -141,6 +159,20 @@ def test_mistakes_are_told(launch, tmp_path, make_authors, save):
     error = launch(script, NAME, save(broken), 1, status=1)
     assert 'norm.weight' in error
     assert not list((tmp_path / 'backbones').glob('*'))
+
+
+def test_files_that_a_host_would_run_are_refused(launch, save, tmp_path):
+    """Before its train.py starts, which reads them with full rights."""
+    evil = save(dict(state_dict={}, hook=_Payload(tmp_path / 'executed')))
+    config = tmp_path / 'config.py'
+    script = 'mmpretrain/dist_train.sh'
+    error = launch(script, config, 'random', 1, f'load_from={evil}', status=1)
+    assert error.splitlines()[-1].startswith('error: ' + evil)
+    assert '--trust' in error and 'Traceback' not in error
+    command = launch(script, config, 'random', 1, '--trust', '--resume', evil)
+    assert command[-2:] == ['--resume', evil]
+    assert '--trust' not in command  # the host does not know it
+    assert not (tmp_path / 'executed').exists()
 
 
 def test_published_file_is_not_published_again(make_authors, save, tmp_path,

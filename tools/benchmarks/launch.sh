@@ -7,7 +7,8 @@
 #             code (published into BACKBONES, default work_dirs/backbones), or
 #             'random' to start from random weights
 # GPUS        in all; 1 trains in one process, also where there is no GPU
-# options     of the host's tools/train.py
+# options     of the host's tools/train.py; --trust lets it load files that
+#             hold more than tensors and plain data, which RUNS their code
 # PYTHON is the interpreter to use. Several machines with dist_train.sh: set
 # NNODES, NODE_RANK, MASTER_ADDR and PORT; GPUS is then the number on each.
 # slurm_train.sh and mim_dist_train.sh with PARTITION set: GPUS_PER_NODE,
@@ -31,6 +32,11 @@ config=$1
 checkpoint=$2
 gpus=$3
 shift 3
+trust=() own=()
+for option in "$@"; do
+    if [[ $option == --trust ]]; then trust=(--trust); else own+=("$option"); fi
+done
+set -- ${own[@]+"${own[@]}"}
 
 case $host in
     mmsegmentation) module=mmseg package=mmsegmentation ;;
@@ -46,11 +52,12 @@ print("mmdetection" if "onedl-mim" in names else "mmdet")')
 esac
 
 [[ -f $config ]] || config=$("$python" -m dora_mm.cfg "$config")
+backbone=$("$python" "$here/prepare_backbone.py" "$checkpoint" \
+    "${BACKBONES:-work_dirs/backbones}" ${trust[@]+"${trust[@]}"} \
+    --run "$config" --cfg-options model.backbone.init_cfg=None "$@")
 if [[ $checkpoint == random ]]; then
     weights=model.backbone.init_cfg=None
 else
-    backbone=$("$python" "$here/prepare_backbone.py" "$checkpoint" \
-        "${BACKBONES:-work_dirs/backbones}")
     weights=model.backbone.init_cfg.checkpoint=$backbone
 fi
 # Before the user's own options, which win.

@@ -12,6 +12,7 @@ from torch import nn
 
 from dora_mm.checkpoints.architecture import (fit, read_architecture, require,
                                               stock_settings)
+from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
 from dora_mm.checkpoints.read_checkpoint import read_checkpoint
 from dora_mm.checkpoints.run_config import checkpoint_config
 from dora_mm.checkpoints.tensors import stock_state
@@ -53,6 +54,7 @@ class ModelLoader:
                 'but got None: give a checkpoint, or set '
                 'model.backbone.source')
         self.source = str(source)
+        self.trust = trust
         self.config = self.source if self.source.endswith('.py') else config
         for path in filter(None, (self.source, self.config)):
             there = Path(path).is_file() or path is self.source and Path(
@@ -181,7 +183,8 @@ class ModelLoader:
     def _build_model(self, init: bool = False) -> nn.Module:
         seed = (self.cfg.get('randomness') or {}).get('seed') or 0
         # the constructors draw numbers that init_weights leaves as they are
-        with self._scope(), torch.random.fork_rng(devices=[]):
+        with self._scope(), torch.random.fork_rng(devices=[]), \
+                plain_checkpoints(self.trust):
             torch.manual_seed(seed)
             model = MODELS.build(self.cfg.model)
             if init:
