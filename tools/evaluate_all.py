@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import config_path, find_config
 from dora_mm.utils.write_json import write_json
@@ -84,7 +85,7 @@ def run(item, checkpoint, args, folder):
     """
     name = f'{item.title} of {checkpoint}'
     stamp, known = identity(item, checkpoint, args), folder / 'finished.json'
-    if known.is_file() and json.loads(known.read_text()) == stamp:
+    if read_json(known) == stamp:
         print(f'{name}: kept from {folder}', flush=True)
         return read_value(item, folder)
     print(f'{name}: running', flush=True)

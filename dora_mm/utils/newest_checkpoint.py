@@ -1,6 +1,5 @@
 import re
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Optional, Union
 
@@ -18,8 +17,7 @@ def reads_whole(path: Union[str, Path]) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError,
-            ValueError, RuntimeError, EOFError):
+    except Exception:  # damage can raise anything
         return False
 
 

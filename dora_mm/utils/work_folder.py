@@ -1,4 +1,3 @@
-import json
 import os
 import re
 import socket
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Union
 
+from .read_json import read_json
 from .write_json import write_json
 
 # Seconds between two heartbeats, and without one after which a lock of
@@ -94,11 +94,12 @@ def _end_with(launcher: int) -> None:
 
 def _read(path: Path) -> dict:
     """The lock; none if it is not whole."""
-    try:
-        owner = json.loads(path.read_text())
-        return owner if {'host', 'pid', 'since', 'beat'} <= set(owner) else {}
-    except (OSError, ValueError, TypeError):
-        return {}
+    owner = read_json(path)
+    kinds = dict(host=str, pid=int, since=str, beat=(int, float))
+    if isinstance(owner, dict) and all(
+            isinstance(owner.get(name), kind) for name, kind in kinds.items()):
+        return owner
+    return {}
 
 
 def _is_alive(owner: dict) -> bool:

@@ -1,11 +1,14 @@
+import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Optional, Tuple, Union
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.read_json import read_json
 
 # The first version knew no cuts.
 _VERSION = 2
@@ -28,7 +31,8 @@ _FIELDS = dict(
 class VideoManifest:
     """What ``tools/prepare_video.py`` knows about a video that it wrote.
 
-    It lies beside the video: ``Venice.mp4.json`` belongs to ``Venice.mp4``.
+    It lies beside the video: ``Venice.mp4.json`` belongs to ``Venice.mp4``,
+    and has a digest of its content.
 
     Attributes:
         source (dict): The original: ``name``, ``bytes``, ``mtime_ns``,
@@ -96,7 +100,10 @@ class VideoManifest:
         except FileNotFoundError:
             return None
         try:
-            data = json.loads(text)
+            try:
+                data = json.loads(text)
+            except RecursionError:
+                raise ValueError('it is nested too deep') from None
             if not isinstance(data, dict):
                 raise ValueError('it is not a JSON object')
             version = data.get('version')
@@ -107,7 +114,12 @@ class VideoManifest:
                     'video again with --overwrite')
             if type(version) is not int or version < 1:
                 raise ValueError(f'its version is {version!r}')
-            return cls._from_json(data)
+            digest = data.pop('digest', None)
+            manifest = cls._from_json(data)
+            # Those of before have none.
+            if version > 1 and digest not in (None, _digest(data)):
+                raise ValueError('its digest is that of another content')
+            return manifest
         except ValueError as error:
             if str(path) in str(error):
                 raise
@@ -118,6 +130,26 @@ class VideoManifest:
             ) from error
 
     @classmethod
+    def was_one(cls, video_path: Union[str, Path]) -> bool:
+        """Whether a file that :meth:`load` refuses is a damaged manifest.
+
+        Args:
+            video_path (str | Path): The video.
+
+        Returns:
+            bool: Whether two names of fields are in it that only a manifest
+            has; False for one of a newer version.
+        """
+        path = cls.path_of(video_path)
+        data = read_json(path)
+        version = data.get('version') if isinstance(data, dict) else None
+        if isinstance(version, int) and version > _VERSION:
+            return False
+        text = path.read_bytes()
+        return sum(f'"{name}"'.encode() in text
+                   for name in ('settings_hash', 'excluded', 'verified')) >= 2
+
+    @classmethod
     def _from_json(cls, data: dict) -> 'VideoManifest':
         for name, kind in _FIELDS.items():
             value = data.get(name)
@@ -125,13 +157,17 @@ class VideoManifest:
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise ValueError(f'{name} is {value!r}, not a '
                                  f'{kind.__name__}')
+        unknown = set(data) - set(_FIELDS) - {'version', 'cuts'}
+        if unknown:
+            raise ValueError(f'{min(unknown)!r} is not one of its fields')
         for name in ('num_frames', 'width', 'height', 'bytes'):
-            if data[name] <= 0:
+            if not 0 < data[name] < 1 << 63:
                 raise ValueError(f'{name} is {data[name]}, not positive')
-        try:
+        # Fraction('1e40000000') takes seconds.
+        match = re.fullmatch(r'(\d{1,12})(?:/(\d{1,12}))?', data['fps'])
+        fps = Fraction(0)
+        if match and int(match[2] or 1):
             fps = Fraction(data['fps'])
-        except (ValueError, ZeroDivisionError):
-            fps = Fraction(0)
         if fps <= 0:
             raise ValueError(f"fps is {data['fps']!r}, not a positive "
                              "fraction such as '60/1'")
@@ -156,6 +192,7 @@ class VideoManifest:
         data.update({name: getattr(self, name) for name in _FIELDS})
         data['cuts'] = self.cuts
         data['fps'] = f'{self.fps.numerator}/{self.fps.denominator}'
+        data['digest'] = _digest(data)
         with atomic_file(self.path_of(os.fspath(video_path))) as file:
             file.temporary.write_text(json.dumps(data, indent=2) + '\n')
 
@@ -173,6 +210,11 @@ def _read_cuts(cuts: Optional[list],
                 f'cuts holds {cut!r}, not an integer above the one before and '
                 f'below the {num_frames} frames')
     return tuple(cuts)
+
+
+def _digest(data: dict) -> str:
+    text = json.dumps(data, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_ranges(rows: list, num_frames: int) -> Tuple:

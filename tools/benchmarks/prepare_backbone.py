@@ -17,8 +17,7 @@ from mmengine.runner import find_latest_checkpoint
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.checkpoints import publish, sniff
-from dora_mm.checkpoints.plain_checkpoints import (check_named_files,
-                                                   load_plain)
+from dora_mm.checkpoints.plain_checkpoints import check_named_files, load_plain
 from dora_mm.checkpoints.safe_load import sha256_of
 from dora_mm.utils.run_main import run_main
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import List, Optional
 
+from dora_mm.video.readers.warn import warn
 from dora_mm.video.video_manifest import VideoManifest
 from .prepare_settings import PrepareSettings
 
@@ -21,7 +22,8 @@ def find_finished(path: Path, identity: dict, settings: PrepareSettings,
     Raises:
         ValueError: If a result of other settings or of another source, or a
             file that this tool has not written, is in the way. The message
-            says what differs.
+            says what differs. A manifest of ours that is damaged is not: it
+            is made anew with its video, and a warning says so.
     """
     if not path.exists():
         return None
@@ -29,6 +31,10 @@ def find_finished(path: Path, identity: dict, settings: PrepareSettings,
         manifest = VideoManifest.load(path)
     except ValueError:
         if overwrite:
+            return None
+        if VideoManifest.was_one(path):
+            warn(f'{VideoManifest.path_of(path)} is damaged: the video is '
+                 'prepared anew')
             return None
         raise
     differences = ['it has no manifest, so this tool has not written it']

@@ -11,7 +11,10 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.read_json import read_json
+from dora_mm.video.file_identity import file_identity
+from dora_mm.video.readers.saved_arrays import load_arrays, save_arrays
+from dora_mm.video.readers.warn import warn
 from dora_mm.video.shot_cuts import Changes
 from .source_video import Segment
 from .stillness import Stillness
@@ -42,7 +45,8 @@ class PartStore:
     A name contains a digest of settings, source and frames, so parts of
     another run are never taken for the right ones, and several processes and
     machines may fill the folder. A part is two files; it counts when the
-    second is there and gives the size of the first.
+    second is there and gives size and digest of the first. A damaged one is
+    made anew.
 
     Args:
         folder (Path): The folder.
@@ -52,6 +56,7 @@ class PartStore:
     def __init__(self, folder: Path, key: dict) -> None:
         self.folder = folder
         self._key = json.dumps(key, sort_keys=True)
+        self._known: Dict[tuple, str] = {}
 
     def path_of(self, segment: Segment) -> Path:
         """Where the video of a segment belongs.
@@ -77,13 +82,14 @@ class PartStore:
             undecodable (Sequence[tuple[int, int]]): See :class:`Part`.
         """
         path = self.path_of(segment)
-        with atomic_file(path.with_suffix('.npz')) as file:
-            np.savez(
-                file.temporary,
+        save_arrays(
+            path.with_suffix('.npz'),
+            dict(
                 bytes=path.stat().st_size,
+                sha256=_sha256(path),
                 undecodable=np.array(undecodable, np.int64).reshape(-1, 2),
                 **_pack('stillness', stillness),
-                **_pack('changes', changes))
+                **_pack('changes', changes)))
 
     def load(self, segment: Segment) -> Optional[Part]:
         """Find a part.
@@ -92,20 +98,26 @@ class PartStore:
             segment (Segment): The segment.
 
         Returns:
-            Part | None: None if it is missing or incomplete.
+            Part | None: None if it is missing, incomplete or damaged.
         """
         path = self.path_of(segment)
-        try:
-            with np.load(path.with_suffix('.npz')) as saved:
-                values = dict(saved)
-            if path.stat().st_size != int(values['bytes']):
-                return None
-            stillness = Stillness(*_unpack('stillness', Stillness, values))
-            changes = Changes(*_unpack('changes', Changes, values))
-            undecodable = values['undecodable'].tolist()
-        except (OSError, ValueError, KeyError, EOFError):
+        values = load_arrays(path.with_suffix('.npz'))
+        if values is None or not path.exists():
             return None
-        return Part(path, stillness, changes, list(map(tuple, undecodable)))
+        size, digest = int(values['bytes']), str(values['sha256'])
+        if path.stat().st_size != size or self._digest(path) != digest:
+            warn(f'{path} is damaged: it is made anew')
+            return None
+        return Part(path, Stillness(*_unpack('stillness', Stillness, values)),
+                    Changes(*_unpack('changes', Changes, values)),
+                    list(map(tuple, values['undecodable'].tolist())))
+
+    def _digest(self, path: Path) -> str:
+        """Of a part's video, read once while it stays as it is."""
+        state = tuple(file_identity(path).values())
+        if state not in self._known:
+            self._known[state] = _sha256(path)
+        return self._known[state]
 
     def remove_others(self, segments: Sequence[Segment]) -> None:
         """Remove parts of another source or of other settings.
@@ -170,6 +182,14 @@ def _unpack(name: str, kind: type, values: dict) -> List[np.ndarray]:
     return [values[f'{name}_{key}'] for key in kind._fields]
 
 
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        for block in iter(lambda: file.read(1 << 20), b''):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _create(path: Path, text: str) -> bool:
     """Create a file unless it exists.
 
@@ -189,15 +209,18 @@ def _create(path: Path, text: str) -> bool:
 
 def _is_stale(path: Path) -> bool:
     """Whether the owner was killed, as far as this machine can tell."""
-    try:
-        host, pid = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         return False
+    owner = read_json(path)
+    if not isinstance(owner, list) or len(owner) != 2 or not isinstance(
+            owner[1], int):
+        return True  # damaged: it was written whole
+    host, pid = owner
     if host != socket.gethostname():
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
         pass

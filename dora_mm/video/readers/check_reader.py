@@ -1,4 +1,5 @@
 """Compare what a reader returns with decoding that uses no index."""
+import hashlib
 import json
 import zlib
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.read_json import read_json
 from dora_mm.video.display import Display
 from dora_mm.video.file_identity import file_identity
 from .load_video_index import index_file, load_video_index
@@ -260,6 +262,10 @@ def check_index(path: str, index: VideoIndex) -> VideoIndex:
     return index
 
 
+def _digest(fault: str) -> str:
+    return hashlib.sha256(fault.encode()).hexdigest()
+
+
 def reader_fault(path: str, cls: type) -> str:
     """What a reader does wrong on a file; checked once per file and machine.
 
@@ -273,12 +279,11 @@ def reader_fault(path: str, cls: type) -> str:
     """
     file = index_file(path).with_suffix(f'.{cls.__name__}.json')
     identity = dict(version=1, **file_identity(path))
-    try:
-        saved = json.loads(file.read_text())
-        if saved['identity'] == identity:
-            return str(saved['fault'])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or not one of ours
+    saved = read_json(file)
+    if isinstance(saved, dict) and saved.get('identity') == identity:
+        fault = saved.get('fault')
+        if isinstance(fault, str) and saved.get('digest') == _digest(fault):
+            return fault
     index = load_video_index(path)
     plain = PyAVReader(path)
     stop = min(index.num_frames,
@@ -293,7 +298,10 @@ def reader_fault(path: str, cls: type) -> str:
     try:
         with atomic_file(file) as target:
             target.temporary.write_text(
-                json.dumps(dict(identity=identity, fault=fault)))
+                json.dumps(
+                    dict(
+                        identity=identity, fault=fault,
+                        digest=_digest(fault))))
     except OSError:
         pass  # load_video_index has said so
     return fault

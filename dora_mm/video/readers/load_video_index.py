@@ -6,12 +6,9 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Iterator, Optional
-from zipfile import BadZipFile
 
-import numpy as np
-
-from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.video.file_identity import file_identity
+from .saved_arrays import load_arrays, save_arrays
 from .video_index import VideoIndex
 from .warn import warn
 
@@ -43,28 +40,21 @@ def _save(file: Path, index: VideoIndex, identity: dict) -> None:
     values = dict(vars(index))
     arrays = {name: values.pop(name) for name in _ARRAYS}
     values.update({name: str(values[name]) for name in _FRACTIONS})
-    with atomic_file(file) as target:
-        np.savez(
-            target.temporary,
-            header=json.dumps(dict(identity=identity, values=values)),
-            **arrays)
+    header = json.dumps(dict(identity=identity, values=values))
+    save_arrays(file, dict(arrays, header=header))
 
 
 def _load(file: Path, identity: dict) -> Optional[VideoIndex]:
     """The saved index; None if there is none, or of another file."""
-    try:
-        with np.load(file) as saved:
-            header = json.loads(str(saved['header']))
-            if header['identity'] != identity:
-                return None
-            arrays = {name: saved[name] for name in _ARRAYS}
-        values = header['values']
-        values.update({name: Fraction(values[name]) for name in _FRACTIONS})
-        return VideoIndex(**values, **arrays)
-    except (OSError, ArithmeticError, ValueError, TypeError, KeyError,
-            EOFError, BadZipFile):
-        # Not there, or not one of ours; it is written anew.
+    arrays = load_arrays(file)
+    if arrays is None:
         return None
+    header = json.loads(str(arrays.pop('header')))
+    if header['identity'] != identity:
+        return None
+    values = header['values']
+    values.update({name: Fraction(values[name]) for name in _FRACTIONS})
+    return VideoIndex(**values, **arrays)
 
 
 @contextmanager
