@@ -81,22 +81,23 @@ class BlockClipSampler(ClipSampler):
         """Number of samples of this rank in a whole epoch."""
         return self.num_lanes * self._lane_length()
 
-    def __iter__(self) -> Iterator[ClipRequest]:
-        """Iterate over the requests of this rank's share of the epoch."""
-        num_skip, self._num_skip = self._num_skip, 0
-        epoch = self.epoch
-        lanes = [self._lane(epoch, lane) for lane in range(self.num_lanes)]
+    def _samples(self, epochs: range, num_skip: int,
+                 num_used: Optional[int]) -> Iterator[ClipRequest]:
+        """Requests of this rank; every epoch consists of whole batches."""
         first = num_skip // self.batch_size
-        for batch in range(len(self) // self.batch_size):
-            requests = list(
-                islice(lanes[batch % self.num_lanes], self.batch_size))
-            if batch < first:
-                continue
-            used = num_skip % self.batch_size if batch == first else 0
-            # The dataloader deals the batches out from worker 0 on.
-            slot = (batch - first) % self.num_lanes
-            for request in requests[used:]:
-                yield request._replace(slot=slot)
+        # The dataloader deals the batches out from worker 0 on, and an epoch
+        # has as many of all lanes.
+        for epoch in epochs:
+            lanes = [self._lane(epoch, lane) for lane in range(self.num_lanes)]
+            for batch in range(len(self) // self.batch_size):
+                requests = list(
+                    islice(lanes[batch % self.num_lanes], self.batch_size))
+                if epoch == epochs[0] and batch < first:
+                    continue
+                slot = (batch - first) % self.num_lanes
+                for request in requests[num_skip % self.batch_size:]:
+                    yield request._replace(slot=slot)
+                num_skip = 0
 
     def _lane_length(self) -> int:
         """Clips of one lane: whole batches, the same number in all lanes."""

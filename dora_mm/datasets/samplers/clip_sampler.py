@@ -19,7 +19,8 @@ class ClipSampler(Sampler):
       looks the same whatever the number of workers and ranks.
     - The order is one int64 array, 8 bytes a clip, where a list of Python
       integers takes 36.
-    - :meth:`skip` resumes in the middle of an epoch.
+    - :meth:`skip` resumes in the middle of an epoch, and :meth:`span` goes on
+      over the ends of epochs.
 
     Rank ``r`` of ``w`` takes samples ``r, r + w, ...`` of one common order,
     so the ``i``-th batches of all ranks together are the ``i``-th batch of
@@ -57,7 +58,7 @@ class ClipSampler(Sampler):
         self.seed = int(seed)
         self.round_up = round_up
         self.epoch = 0
-        self._num_skip = 0
+        self._num_skip, self._num_epochs, self._num_used = 0, 1, None
 
     def __len__(self) -> int:
         """Number of samples of this rank in a whole epoch."""
@@ -67,11 +68,11 @@ class ClipSampler(Sampler):
             extra -= self.rank
         return (total + extra) // self.world_size
 
-    def _rank_indices(self) -> np.ndarray:
-        """Indices of this rank in the current epoch, (len(self), ) int64."""
+    def _rank_indices(self, epoch: int) -> np.ndarray:
+        """Indices of this rank in an epoch, (len(self), ) int64."""
         total = len(self.dataset)
         if self.shuffle:
-            rng = np.random.default_rng((self.seed, self.epoch))
+            rng = np.random.default_rng((self.seed, epoch))
             order = rng.permutation(total)
         else:
             order = np.arange(total)
@@ -82,11 +83,19 @@ class ClipSampler(Sampler):
 
     def __iter__(self) -> Iterator[Tuple[int, int]]:
         """Iterate over ``(index, seed)`` of this rank's share of the epoch."""
-        num_skip, self._num_skip = self._num_skip, 0
-        epoch = self.epoch
-        return ((index, mix_seed(self.seed, epoch, index))
-                for index in map(int,
-                                 self._rank_indices()[num_skip:]))
+        num_skip, num_epochs = self._num_skip, self._num_epochs
+        num_used, self._num_used = self._num_used, None
+        self._num_skip, self._num_epochs = 0, 1
+        epochs = range(self.epoch, self.epoch + num_epochs)
+        return self._samples(epochs, num_skip, num_used)
+
+    def _samples(self, epochs: range, num_skip: int,
+                 num_used: Optional[int]) -> Iterator[Tuple[int, int]]:
+        """The first ``num_used`` of each epoch, ``num_skip`` left out once."""
+        for epoch in epochs:
+            for index in self._rank_indices(epoch)[num_skip:num_used]:
+                yield int(index), mix_seed(self.seed, epoch, int(index))
+            num_skip = 0
 
     def skip(self, num_samples: int) -> None:
         """Start the next iteration (only that one) further on.
@@ -106,6 +115,20 @@ class ClipSampler(Sampler):
                 f'this rank in an epoch, but got {num_samples}. Resume with '
                 'the batch size, world size and videos of the first run.')
         self._num_skip = int(num_samples)
+
+    def span(self, num_epochs: int, batch_size: int) -> None:
+        """Let the next iteration (only that one) go on over several epochs.
+
+        A dataloader then reads clips of the next epoch while those of the
+        last batches are used, and no step waits at the start of an epoch.
+
+        Args:
+            num_epochs (int): From the present epoch on.
+            batch_size (int): What does not fill a batch of an epoch is left
+                out, as by the dataloader's ``drop_last``.
+        """
+        self._num_epochs = num_epochs
+        self._num_used = len(self) // batch_size * batch_size
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, which gives order and seeds.

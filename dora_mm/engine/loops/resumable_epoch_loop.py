@@ -1,5 +1,5 @@
 import logging
-from typing import Union
+from typing import Any, Iterator, Optional, Union
 
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -10,16 +10,18 @@ from dora_mm.registry import LOOPS
 
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """Train by epochs, and resume in the middle of one.
+    """Train by epochs, without a gap between them, and resume inside of one.
 
     An epoch over an hours-long video takes hours, so checkpoints are written
     by iteration; mmengine's loop would start such an epoch over. The sampler
     is told how many of its samples were used, and no skipped clip is decoded.
+    With persistent workers the dataloader reads on over the end of an epoch.
 
     Args:
         runner (Runner): The runner.
         dataloader (DataLoader | dict): Its sampler must offer
-            ``skip(num_samples)`` (:class:`ClipSampler`).
+            ``skip(num_samples)`` and ``span(num_epochs, batch_size)``
+            (:class:`ClipSampler`).
         max_epochs (int): Number of epochs.
         **kwargs: See :class:`mmengine.runner.EpochBasedTrainLoop`.
 
@@ -43,6 +45,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f"batch_size must be at most the {len(sampler)} clips of a "
                 f"rank's epoch, but got {self.dataloader.batch_size}: lower "
                 'it, or lower start_stride')
+        self._batches: Optional[Iterator[Any]] = None
 
     def run_epoch(self) -> None:
         """Run an epoch, from where the checkpoint left off."""
@@ -57,13 +60,33 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 level=logging.WARNING)
             done = 0
             self._iter = self._epoch * len(self.dataloader)
-        # A resumed run takes over the checkpoint's seed after the sampler
-        # was built.
-        self.dataloader.sampler.seed = self.runner.seed
-        self.dataloader.sampler.skip(done * self.dataloader.batch_size)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        for idx, data_batch in enumerate(self.dataloader, start=done):
-            self.run_iter(idx, data_batch)
+        if self._batches is None:
+            self._batches = self._read(done)
+        for idx in range(done, len(self.dataloader)):
+            self.run_iter(idx, next(self._batches))
+        if not self._reads_on or self._epoch + 1 == self._max_epochs:
+            self._batches = None
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+
+    @property
+    def _reads_on(self) -> bool:
+        """Whether the dataloader does not stop where an epoch ends."""
+        loader = self.dataloader
+        is_whole = len(loader.sampler) % loader.batch_size == 0
+        return loader.persistent_workers and (loader.drop_last or is_whole)
+
+    def _read(self, done: int) -> Iterator[Any]:
+        """Batches from the epoch's batch ``done`` on."""
+        sampler, batch_size = self.dataloader.sampler, \
+            self.dataloader.batch_size
+        # A resumed run takes over the checkpoint's seed after the sampler
+        # was built.
+        sampler.seed = self.runner.seed
+        sampler.set_epoch(self._epoch)
+        sampler.skip(done * batch_size)
+        if self._reads_on:
+            sampler.span(self._max_epochs - self._epoch, batch_size)
+        return iter(self.dataloader)

@@ -122,6 +122,21 @@ def test_skip_resumes_in_the_epoch_and_only_there(done):
     assert list(sampler) == full
 
 
+def test_span_joins_epochs_and_goes_on_dealing():
+    one, two = make(), make()
+    two.set_epoch(1)
+    parts = list(one)[8:] + list(two)
+    sampler = make()
+    sampler.skip(8)
+    sampler.span(2, 4)
+    found = list(sampler)
+    assert [r._replace(slot=None) for r in found
+            ] == [r._replace(slot=None) for r in parts]
+    # Batch after batch from worker 0 on, also over the end of the epoch.
+    slots = [r.slot for r in found[::4]]
+    assert slots == [i % 3 for i in range(len(slots))]
+
+
 def test_fewer_clips_than_lanes():
     sampler = make(num=3, num_lanes=8, batch_size=2)
     indices = [r.index for r in sampler]

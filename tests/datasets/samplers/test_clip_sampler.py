@@ -84,6 +84,20 @@ def test_skip_resumes_in_the_epoch_and_only_there(done):
     assert len(sampler) == 25
 
 
+def test_span_joins_the_whole_batches_of_epochs():
+    parts = []
+    for epoch in (2, 3, 4):
+        sampler = make(50, 1, 2)
+        sampler.set_epoch(epoch)
+        parts.append(list(sampler)[:24])  # of 25, in batches of 8
+    sampler = make(50, 1, 2)
+    sampler.set_epoch(2)
+    sampler.skip(5)
+    sampler.span(3, 8)
+    assert list(sampler) == parts[0][5:] + parts[1] + parts[2]
+    assert len(list(sampler)) == len(sampler) == 25  # only that one
+
+
 def test_skip_through_a_dataloader_after_set_epoch():
 
     class Echo:
