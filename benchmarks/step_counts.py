@@ -68,6 +68,8 @@ def count(args, model=None):
     torch._dynamo.reset()
     counters.clear()
     # The branches of a GPU.
+    if model.head.fused is None:
+        model.head.fused = True
     with patch.dict(chunked_logsumexp._MAX_LOGITS, clear=True), \
             FakeTensorMode() as mode:
         _forget_data(model, mode)

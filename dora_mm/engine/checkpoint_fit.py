@@ -34,7 +34,8 @@ _MEANINGS = (
     # Compared by content.
     (r'train_dataloader\.dataset\.(video|data_root)$', FREE),
     (r'train_dataloader\.dataset\.max_replacements$', FREE),
-    (r'model\.compile_layers|optim_wrapper\.optimizer\.fused', FREE),
+    (r'model\.(compile_layers|head\.fused)|optim_wrapper\.optimizer\.fused',
+     FREE),
     (r'train_cfg\.(val_|dynamic)', FREE),
     # The run's own value is used from here on.
     (r'custom_hooks\.|optim_wrapper\.(type|loss_scale|dtype|clip_grad)',

@@ -1,14 +1,17 @@
 # Letters: B clips, T frames, K objects, H heads, N patches, D channels.
+import logging
 from typing import Optional
 
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from dora_mm.registry import MODELS
 from ..utils import ObjectTracks, TrackFeatures, check_sinkhorn, sinkhorn_knopp
+from ..utils.layer_compiler import has_triton
 from ..utils.setting_checks import check_choice
 
 
@@ -41,6 +44,9 @@ class SinkhornPrototypeHead(BaseModule):
         sync_draw (bool): Whether every rank draws the same heads. Defaults to
             True. The authors' code draws from Python's ``random``, which it
             never seeds, so its ranks differ.
+        fused (bool, optional): Run Sinkhorn-Knopp as one kernel of Triton
+            instead of some 500. If it fails, a warning says so, once, and
+            PyTorch runs it. Defaults to None, on CUDA where Triton works.
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
@@ -56,6 +62,7 @@ class SinkhornPrototypeHead(BaseModule):
                  plan_mass: str = 'patch',
                  draw: str = 'batch',
                  sync_draw: bool = True,
+                 fused: Optional[bool] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if num_objects < 1:
@@ -71,6 +78,7 @@ class SinkhornPrototypeHead(BaseModule):
                                       ('unit', 'patch'))
         self.draw = check_choice('draw', draw, ('batch', 'sample'))
         self.sync_draw = sync_draw
+        self.fused = fused
         self._generator = None
 
     def seed(self, seed: int) -> None:
@@ -157,8 +165,7 @@ class SinkhornPrototypeHead(BaseModule):
         tokens = feats.patch_tokens
         if self.normalize_tokens:
             tokens = F.normalize(tokens, dim=-1)
-        transport_plan = sinkhorn_knopp(tokens @ object_prototypes.mT,
-                                        self.epsilon, self.num_iters)
+        transport_plan = self._transport(tokens @ object_prototypes.mT)
         if self.plan_mass == 'unit':
             transport_plan = transport_plan / num_patches
         refined_prototypes = transport_plan.mT @ tokens
@@ -170,6 +177,28 @@ class SinkhornPrototypeHead(BaseModule):
             refined_prototypes=refined_prototypes,
             raw_track_attn=raw_track_attn,
             track_attn=self._track(refined_prototypes, feats.key))  # eq. 6
+
+    def _transport(self, scores: Tensor) -> Tensor:
+        """Scores (B, N, K) to the plan (B, N, K)."""
+        if self.fused is None:
+            self.fused = scores.is_cuda and has_triton()
+        if self.fused:
+            try:
+                # It imports Triton, which not every machine has.
+                from ..utils.sinkhorn_kernel import fused_sinkhorn_knopp
+                return fused_sinkhorn_knopp(scores, self.epsilon,
+                                            self.num_iters)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # a compiler may raise anything
+                self.fused = False
+                print_log(
+                    f'Triton failed ({type(error).__name__}: {error}): '
+                    'Sinkhorn-Knopp goes on without it. '
+                    'model.head.fused=False does not try',
+                    'current',
+                    level=logging.WARNING)
+        return sinkhorn_knopp(scores, self.epsilon, self.num_iters)
 
     @staticmethod
     def _track(prototypes: Tensor, key: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class LayerCompiler:
             backbones (DoRAViT): They call their layers by ``call_layer``.
         """
         if self.setting is None:
-            self.setting = device.type == 'cuda' and _has_triton()
+            self.setting = device.type == 'cuda' and has_triton()
         if self.setting is False:
             yield
             return
@@ -160,6 +160,7 @@ def _same(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _has_triton() -> bool:
+def has_triton() -> bool:
+    """Whether Triton is there and knows the GPU."""
     from torch.utils._triton import has_triton
     return has_triton()

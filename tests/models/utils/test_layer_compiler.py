@@ -47,9 +47,7 @@ def count_graphs(model, steps=3):
          track_layer=-2,
          patch_feature='attention',
          backbone=dict(drop_path_rate=0.1)), 6),
-    ('DoRA', RELEASED, 5),
-    ('DoRA', dict(RELEASED, backbone=dict(drop_path_rate=0.1)), 5),
-    ('DoRA', dict(backbone=dict(with_cp=True, recompute=True)), 5),
+    ('DoRA', dict(RELEASED, backbone=dict(with_cp=True, recompute=True)), 5),
     ('DoRA', dict(drop_hidden=True), 5),
     ('DINO', dict(backbone=dict(drop_path_rate=0.1)), 6),
 ],
@@ -64,7 +62,7 @@ def test_ddp_does_not_split_layers(tmp_path):
     dist.init_process_group(
         'gloo', init_method=f'file://{tmp_path}/join', rank=0, world_size=1)
     try:
-        model = build_model(compile_layers=dict(backend='aot_eager'))
+        model = build_model(compile_layers=dict(backend='eager'))
         expected = train_step(build_model(compile_layers=False))
         wrapped = DistributedDataParallel(model, bucket_cap_mb=0.01)
         with wrapped.no_sync():  # gradients accumulate
