@@ -11,6 +11,8 @@ from clean_python import ROOT
 from mmengine.config import Config
 
 import dora_mm
+from dora_mm.engine.check_keys import check_keys
+from dora_mm.utils.shipped_configs import config_path, list_configs
 
 TOY_MODULE = '''
 import torch
@@ -33,7 +35,7 @@ class ToyData(torch.utils.data.Dataset):
 class ToyModel(BaseModel):
     """Least squares: the weight goes to the mean of the data."""
 
-    def __init__(self):
+    def __init__(self, size=1):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.register_buffer('world_size', torch.zeros(1))
@@ -44,6 +46,7 @@ class ToyModel(BaseModel):
 '''
 TOY_CONFIG = '''
 custom_imports = dict(imports=['toy_module'])
+betas = pairs = None  # of the user
 model = dict(type='ToyModel')
 train_dataloader = dict(
     batch_size=8, num_workers=0, dataset=dict(type='ToyData'),
@@ -143,11 +146,38 @@ def test_without_workers(toy):
     ('train_dataloder.batch_size=4', 'train_dataloader'),
     ('default_hooks.logger.intervall=3', 'interval'),
     ('load_form=a.pth', 'load_from'),
+    ('default_hooks.chekpoint.interval=3', 'checkpoint'),
+    ('optim_wrapper.optimizer.learning_rate=1', '.*'),
+    ('model.sizes=3', 'size'),
+    ('train_dataloader.bath_size=1', 'batch_size'),
+    ('train_dataloader.sampler.a=1', '.*'),
+    ('anything=1', '.*'),
 ])
 def test_near_misses_are_refused(toy, option, near):
     with pytest.raises(ValueError, match=f'did you mean {near}'):
         merge(toy, '--cfg-options', option)
-    merge(toy, '--cfg-options', 'my_variable=3', 'model.size=3')
+    merge(toy, '--cfg-options', 'betas=3', 'model.size=3',
+          'load_from=a.pth', 'default_hooks.checkpoint.interval=3',
+          'train_cfg.val_begin=2', 'optim_wrapper.optimizer.momentum=0.9')
+
+
+@pytest.mark.parametrize(('line', 'near'), [
+    ('train_dataloder = dict(batch_size=4)', 'train_dataloader'),
+    ("default_hooks.update(checkpoint=dict(type='CheckpointHook', "
+     'intervall=3))', 'interval'),
+    ('randomness = dict(sed=3)', 'seed'),
+    ("custom_hooks = [dict(type='EMAHook', begin_itr=3)]", 'begin_iter'),
+])
+def test_near_misses_of_a_config_are_refused(toy, line, near):
+    Path('own.py').write_text(f'{TOY_CONFIG}\n{line}\n')
+    with pytest.raises(ValueError, match=f'config .*did you mean {near}'):
+        merge('own.py')
+
+
+def test_shipped_configs_have_no_near_misses():
+    for name in list_configs():
+        if name.startswith(('dora/', 'dino/')):
+            check_keys(Config.fromfile(config_path(name)), None)
 
 
 def test_work_dir_and_cfg_options_precedence(toy):

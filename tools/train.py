@@ -4,7 +4,6 @@
 ``dist_train.sh`` and ``slurm_train.sh`` beside this file.
 """
 import argparse
-import difflib
 import inspect
 import logging
 import os
@@ -175,28 +174,6 @@ def choose_checkpoint(cfg):
                          'one, or no path for the newest whole one')
 
 
-def check_options(cfg, options):
-    """Refuse a key that looks like a known one, but is new.
-
-    Args:
-        cfg (Config): Before the options are merged.
-        options (dict): From dotted keys to values.
-
-    Raises:
-        ValueError: A key is a near miss; the message has the known one.
-    """
-    from mmengine.runner import Runner
-    for key in options:
-        part, known = cfg, [*cfg, *inspect.signature(Runner).parameters]
-        for name in key.split('.'):
-            near = difflib.get_close_matches(name, known, 1, 0.85)
-            if near and name not in known:
-                raise ValueError(f'--cfg-options must be keys of the config, '
-                                 f'but got {key}: did you mean {near[0]}')
-            part = part.get(name) if hasattr(part, 'get') else None
-            known = list(part) if isinstance(part, dict) else []
-
-
 def merge_args(cfg, args):
     """Merge the command line into the config.
 
@@ -210,8 +187,9 @@ def merge_args(cfg, args):
     Raises:
         ValueError: An option does not fit the config.
     """
+    from dora_mm.engine.check_keys import check_keys
     options = args.cfg_options or {}
-    check_options(cfg, options)
+    check_keys(cfg, options)
     cfg.merge_from_dict(options)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import re
 import socket
@@ -43,24 +44,11 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
     folder = Path(work_dir)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / '.run.json'
-    owner = _read(path)
-    if owner and _is_alive(owner):
-        raise ValueError(
-            f'work_dir must not be in use, but got {folder}, where process '
-            f'{owner["pid"]} on {owner["host"]} has trained since '
-            f'{owner["since"]}: choose another --work-dir, or end that run')
-    if owner:
-        print(f'{folder}: the run of process {owner["pid"]} on '
-              f'{owner["host"]} was ended; its lock is taken over')
+    with _one_at_a_time(folder):
+        mine = _take(path)
     for leftover in folder.glob('.*'):
         if _LEFTOVER.fullmatch(leftover.name):
             leftover.unlink()
-    mine = dict(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        born=_birth(os.getpid()),
-        since=time.strftime('%Y-%m-%d %H:%M:%S'))
-    write_json(path, dict(mine, beat=time.time()))
     done = threading.Event()
 
     def beat() -> None:
@@ -80,6 +68,44 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
         done.set()
         thread.join()
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let nobody else look and take meanwhile, where the disk can do that.
+
+    The folder itself is locked, so nothing is left behind. Some network file
+    systems cannot: there two runs that start within milliseconds both run.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(path: Path) -> dict:
+    """Write the lock, if nobody has it."""
+    owner = _read(path)
+    if owner and _is_alive(owner):
+        raise ValueError(
+            f'work_dir must not be in use, but got {path.parent}, where '
+            f'process {owner["pid"]} on {owner["host"]} has trained since '
+            f'{owner["since"]}: choose another --work-dir, or end that run')
+    if owner:
+        print(f'{path.parent}: the run of process {owner["pid"]} on '
+              f'{owner["host"]} was ended; its lock is taken over')
+    mine = dict(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        born=_birth(os.getpid()),
+        since=time.strftime('%Y-%m-%d %H:%M:%S'))
+    write_json(path, dict(mine, beat=time.time()))
+    return mine
 
 
 def _end_with(launcher: int) -> None:
@@ -113,7 +139,9 @@ def _birth(pid: int) -> Union[str, None]:
     """When a process of this host began; None if there is none."""
     try:
         stat = Path(f'/proc/{pid}/stat').read_text()
-        return stat.rpartition(')')[2].split()[19]
+        stat = stat.rpartition(')')[2].split()
+        # Ended, though nobody asks how: usual in containers.
+        return None if stat[0] in 'ZX' else stat[19]
     except OSError:
         pass
     try:  # no /proc: whether there is one is all that can be told

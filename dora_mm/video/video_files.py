@@ -12,7 +12,7 @@ PathLike = Union[str, os.PathLike]
 def _natural_key(path: Path) -> Tuple:
     """Sort key that puts ``walk2.mp4`` before ``walk10.mp4``."""
     pieces = re.split(r'(\d+)', str(path).lower())
-    return tuple(int(p) if p.isdigit() else p for p in pieces)
+    return tuple(int(p) if p.isdecimal() else p for p in pieces)
 
 
 def _files_of_folder(folder: Path) -> List[Path]:
@@ -28,6 +28,27 @@ def _files_of_folder(folder: Path) -> List[Path]:
             f'one of the extensions {", ".join(VIDEO_EXTENSIONS)} there, or '
             'name the files in video')
     return sorted(files, key=_natural_key)
+
+
+def check_video_file(path: PathLike) -> None:
+    """Refuse a file for what is not the fault of its content.
+
+    Args:
+        path (str | Path): The file.
+
+    Raises:
+        ValueError: If its name is not UTF-8, which the decoders expect, or it
+            may not be read.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            'the name of a video must be UTF-8, but got '
+            f'{os.fsencode(path)!r}: rename the file or its folder') from None
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        raise ValueError(f'a video must be readable, but got {str(path)!r}: '
+                         'ask its owner for permission, or chmod u+r it')
 
 
 def find_video_files(video: Union[PathLike, Sequence[PathLike]],
@@ -46,7 +67,8 @@ def find_video_files(video: Union[PathLike, Sequence[PathLike]],
 
     Raises:
         TypeError: If ``video`` is neither a path nor a sequence of paths.
-        ValueError: If a path does not exist or nothing is found.
+        ValueError: If a path does not exist, nothing is found, or a file
+            is refused by :func:`check_video_file`.
     """
     if isinstance(video, (str, os.PathLike)):
         video = [video]
@@ -68,4 +90,6 @@ def find_video_files(video: Union[PathLike, Sequence[PathLike]],
     if not files:
         raise ValueError('video is an empty list: name at least one file '
                          'or folder')
+    for path in files:
+        check_video_file(path)
     return [str(path) for path in files]

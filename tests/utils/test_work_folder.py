@@ -1,13 +1,16 @@
 """One run a folder; what killed runs left is told and removed."""
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from dora_mm.utils import work_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
 from dora_mm.utils.work_folder import hold_work_folder
 
@@ -41,6 +44,85 @@ def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path, capsys):
         assert f'process {first.pid}' in capsys.readouterr().out
         assert [p.name for p in tmp_path.glob('.*pth')] == ['.mine.pth']
     assert not (tmp_path / '.run.json').exists()
+
+
+def test_of_runs_that_start_at_once_one_runs(tmp_path, monkeypatch):
+    """Each looked before another wrote; both ran, and mixed their logs."""
+    read = work_folder._read
+
+    def read_slowly(path):
+        owner = read(path)
+        time.sleep(0.05)
+        return owner
+
+    monkeypatch.setattr(work_folder, '_read', read_slowly)
+    context = multiprocessing.get_context('fork')
+    start, end = context.Barrier(4), context.Event()
+    held, refused = context.Semaphore(0), context.Semaphore(0)
+
+    def run():
+        start.wait()
+        try:
+            with hold_work_folder(tmp_path):
+                held.release()
+                end.wait(60)
+        except ValueError:
+            refused.release()
+
+    processes = [context.Process(target=run) for _ in range(4)]
+    for process in processes:
+        process.start()
+    try:
+        for _ in range(3):
+            assert refused.acquire(timeout=60)
+        assert held.acquire(timeout=60) and not held.acquire(block=False)
+    finally:
+        end.set()
+        for process in processes:
+            process.join()
+
+
+RANK = ('import os, sys, time\n'
+        'from dora_mm.utils.work_folder import hold_work_folder\n'
+        'with hold_work_folder(sys.argv[1]):\n'
+        '    path = f"{sys.argv[1]}/rank{os.environ[\'RANK\']}"\n'
+        '    open(path + ".tmp", "w").write(str(os.getpid()))\n'
+        '    os.rename(path + ".tmp", path)\n'
+        '    time.sleep(300)')
+
+
+def test_ranks_end_with_torchrun(tmp_path):
+    """Killed, it cannot end them; they trained on for ever."""
+    script = tmp_path / 'rank.py'
+    script.write_text(RANK)
+    torchrun = subprocess.Popen([
+        sys.executable, '-m', 'torch.distributed.run', '--standalone',
+        '--nproc_per_node', '2', script, tmp_path
+    ])
+    paths = [tmp_path / 'rank0', tmp_path / 'rank1']
+    wait_until(lambda: all(path.exists() for path in paths), 200)
+    pids = [int(path.read_text()) for path in paths]
+    assert all(map(is_running, pids))
+    torchrun.kill()
+    torchrun.wait()
+    wait_until(lambda: not any(map(is_running, pids)), 60)
+    with hold_work_folder(tmp_path):
+        pass
+
+
+def is_running(pid):
+    try:
+        stat = Path(f'/proc/{pid}/stat').read_text()
+        return stat.rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(is_so, seconds):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(('age', 'is_free'), [(10, False), (300, True)])

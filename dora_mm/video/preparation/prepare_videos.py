@@ -1,3 +1,4 @@
+import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
@@ -7,6 +8,10 @@ from .prepare_settings import PrepareSettings
 from .reports import ProgressReport
 from .video_preparation import PreparedVideo, VideoPreparation
 from .worker_pool import make_pool
+
+# Bytes that a name leaves for those of the files beside the result, the
+# longest of which is '.NAME.mp4.01234567.json'.
+_LONGEST_NAME = 255 - 19
 
 
 def prepare_videos(
@@ -78,6 +83,11 @@ def _check_names(sources: Sequence[str], out_dir: Path) -> None:
     seen: Dict[str, str] = {}
     for source in sources:
         name = Path(source).stem
+        size = len(os.fsencode(name))
+        if size > _LONGEST_NAME:
+            raise ValueError(
+                f'the name of a video must have at most {_LONGEST_NAME} bytes '
+                f'to be prepared, but got {size} of {source!r}: rename it')
         if name in seen:
             raise ValueError(
                 f'{seen[name]!r} and {source!r} would both become '

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterator, Optional
 
 from dora_mm.video.file_identity import file_identity
+from dora_mm.video.video_files import check_video_file
 from .saved_arrays import load_arrays, save_arrays
 from .video_index import VideoIndex
 from .warn import warn
@@ -81,9 +82,11 @@ def load_video_index(path: str) -> VideoIndex:
         VideoIndex: The index.
 
     Raises:
-        ValueError: If the file is not a video.
+        ValueError: If the file is not a video, or is refused by
+            :func:`check_video_file`.
         OSError: If there is no such file.
     """
+    check_video_file(path)
     file = index_file(path)
     identity = dict(version=_VERSION, **file_identity(path))
     index = _load(file, identity)

@@ -1,0 +1,55 @@
+"""Names and permissions that are not the fault of a video's content."""
+import os
+import shutil
+
+import pytest
+from video_factory import write_video
+
+from dora_mm.video.preparation.prepare_settings import PrepareSettings
+from dora_mm.video.preparation.prepare_videos import prepare_videos
+from dora_mm.video.readers import build_reader
+from dora_mm.video.video_files import find_video_files
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp('video') / 'v.mp4', 12)
+
+
+@pytest.mark.parametrize('name', [
+    '12:30.mp4', '1²2.mp4', '%03d.mp4', '-i.mp4', "it's #1?.mp4",
+    'concat:a|b.mp4', 'é' * 116 + '.mp4'])
+def test_odd_names_are_read(video, tmp_path, monkeypatch, name):
+    """Relative, so that a protocol could be seen in them."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(video, name)
+    shutil.copy(video, 'a2.mp4')
+    assert set(find_video_files('.')) == {name, 'a2.mp4'}
+    assert len(build_reader(name).get_frames([3, 7])) == 2
+
+
+def test_a_name_that_is_not_utf8_is_told(video, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b'/\xff.mp4')
+    shutil.copy(video, path)
+    for read in (find_video_files, build_reader):
+        with pytest.raises(ValueError, match=r'UTF-8, but got .*\\xff.mp4'):
+            read(path)
+
+
+def test_a_name_that_leaves_no_room_is_told(video, tmp_path):
+    """251 bytes, to which '.json' and the rest would be added."""
+    path = tmp_path / f'{"a" * 247}.mp4'
+    shutil.copy(video, path)
+    assert len(build_reader(str(path)).get_frames([3])) == 1
+    with pytest.raises(ValueError, match='at most 236 bytes .*got 247'):
+        prepare_videos([str(path)], tmp_path / 'out', PrepareSettings())
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+        video, monkeypatch):
+    """Asked of the system: root may read all."""
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    for read in (find_video_files, build_reader):
+        with pytest.raises(ValueError, match='readable, .*permission') as e:
+            read(video)
+        assert 'ownload' not in str(e.value)
