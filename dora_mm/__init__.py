@@ -5,6 +5,7 @@ known to mmengine; models and data sets are imported when a registry first
 looks for them.
 """
 import sys
+from pathlib import Path
 
 from .utils.shipped_configs import config_path, register_config_packages
 from .utils.stack import check_host_packages, guard_multimodal
@@ -23,11 +24,13 @@ def prepare_hosts() -> None:
 
 
 def _starts_program() -> bool:
-    """Whether this is ``python -m dora_mm...``, which prepares later.
+    """Whether this is ``dora-mm`` or ``python -m dora_mm...``.
 
-    The report of the environment must come where the check fails, and the
-    other programs end with a sentence instead of a traceback.
+    They prepare later: the report of the environment must come where the check
+    fails, and the others end with a sentence instead of a traceback.
     """
+    if sys.argv and Path(sys.argv[0]).name == 'dora-mm':
+        return True
     words = sys.orig_argv
     # While Python looks for the module, this is all that argv holds.
     if sys.argv[:1] != ['-m'] or '-m' not in words[:-1]:

@@ -1,4 +1,7 @@
-"""The programs of dora_mm: ``python -m dora_mm COMMAND ...``."""
+"""The programs of dora_mm: ``dora-mm COMMAND ...``.
+
+``python -m dora_mm COMMAND ...`` is the same, with a python of one's choice.
+"""
 import difflib
 import importlib
 import importlib.util
@@ -10,6 +13,7 @@ from .utils.shipped_configs import tool_path
 
 # name: a file of tools/ or a module, and what it does
 COMMANDS = dict(
+    demo=('demo.py', 'pretrain a tiny model in minutes'),
     prepare=('prepare_video.py', 'make videos fast to read, and check them'),
     browse=('analysis_tools/browse_dataset.py',
             'look at clips and views as a model gets them'),
@@ -32,10 +36,10 @@ def usage() -> str:
     """The help text."""
     lines = [f'  {name:10} {what}' for name, (_, what) in COMMANDS.items()]
     return '\n'.join([
-        'usage: python -m dora_mm COMMAND ...', '',
-        'python -m dora_mm COMMAND --help describes one. A config is a file '
-        'or the name', 'of a shipped one (dora/vit-s16_wt). --traceback shows '
-        'where an error arose.', '', *lines
+        'usage: dora-mm COMMAND ...', '',
+        'dora-mm COMMAND --help describes one. A config is a file or the name '
+        'of a', 'shipped one (dora/vit-s16_wt). --traceback shows where an '
+        'error arose.', '', *lines
     ])
 
 
@@ -71,13 +75,18 @@ def main() -> object:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1) or ['--help']
         raise ValueError(f'COMMAND must be one of {", ".join(COMMANDS)}, but '
-                         f'got {name}: try python -m dora_mm {near[0]}')
-    sys.argv[:] = [f'python -m dora_mm {name}', *rest]
+                         f'got {name}: try dora-mm {near[0]}')
+    sys.argv[:] = [f'dora-mm {name}', *rest]
     if name not in BARE:
         from . import prepare_hosts
         prepare_hosts()
     return load_program(COMMANDS[name][0]).main(rest)
 
 
-if __name__ == '__main__':
+def console() -> None:
+    """The script ``dora-mm``: :func:`main`, a mistake as one sentence."""
     run_main(main)
+
+
+if __name__ == '__main__':
+    console()

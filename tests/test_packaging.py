@@ -114,10 +114,8 @@ def test_wheel_holds_mim(dist):
             for name in archive.namelist() if '.dist-info/' in name
         }
     assert content == mim_files()
-    # mim takes the first name as the module, and onedl-mim cannot find a
-    # package that installs programs.
+    # mim takes the first name as the module
     assert info['top_level.txt'] == 'dora_mm\n'
-    assert 'entry_points.txt' not in info
     # A plain install must not touch the user's torch or OpenMMLab packages.
     required = [
         line for line in info['METADATA'].splitlines()
@@ -219,13 +217,18 @@ def test_checkout_without_install_finds_configs(checkout, tmp_path):
     assert out == f'{tmp_path / "configs" / CONFIG}\n'
 
 
-def test_train_runs_from_the_wheel(wheel_python, tmp_path):
-    mim = Path(
-        check_run(wheel_python, '-m', 'dora_mm.cfg', CONFIG,
-                  cwd=tmp_path).strip()).parents[2]
-    done = run(wheel_python, mim / 'tools' / 'train.py', 'no.py', cwd=tmp_path)
-    assert done.returncode == 1
-    assert 'error: config must be a file, but got no.py' in done.stderr
+def test_commands_run_from_an_installation(python, tmp_path):
+    """The script, the module and the tool in .mim are one program."""
+    script = python.parent / 'dora-mm'
+    path = check_run(script, 'configs', CONFIG, cwd=tmp_path).strip()
+    tool = Path(path).parents[2] / 'tools' / 'train.py'
+    for program in ([script, 'train'], [python, '-m', 'dora_mm', 'train'],
+                    [python, tool]):
+        done = run(*program, 'no.py', cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == (
+            'error: config must be a file, but got no.py: "dora-mm configs" '
+            'lists those of dora_mm\n')
 
 
 @pytest.mark.parametrize(('base', 'message'), [

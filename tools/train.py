@@ -237,7 +237,7 @@ def main(argv=None):
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
     if not osp.isfile(args.config):
         raise ValueError(f'config must be a file, but got {args.config}: '
-                         '"python -m dora_mm configs" lists those of dora_mm')
+                         '"dora-mm configs" lists those of dora_mm')
     cfg = merge_args(Config.fromfile(args.config), args)
     if get_device() == 'cpu':
         if args.amp:
