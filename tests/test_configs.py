@@ -116,9 +116,27 @@ def test_the_rest_resolves(name):
     assert clips % loader.batch_size == 0
     if 'demo' not in name:
         # That of 48 clips of 8 frames, however they are cut.
-        assert clips == 8 * loader.batch_size
+        gpus = 1 if name.endswith(('_1gpu.py', '_night.py')) else 8
+        assert clips == gpus * loader.batch_size
         assert clips * loader.dataset.clip_len == 48 * 8
         assert cfg.optim_wrapper.optimizer.lr == 5e-4 * 48 / 256
+
+
+def test_a_night_is_a_short_run_of_the_same_schedules():
+    """Warm-ups take as large a share of it, to half an epoch."""
+    whole = Config.fromfile(config_path('dora/vit-s16_wt_1gpu.py'))
+    night = Config.fromfile(config_path('dora/vit-s16_wt_night.py'))
+    share = night.train_cfg.max_epochs / whole.train_cfg.max_epochs
+
+    def warm_ups(cfg):
+        hook, = (hook for hook in cfg.custom_hooks
+                 if hook.type == 'dora_mm.TeacherTempHook')
+        return cfg.param_scheduler[0].warmup, hook.warmup_epochs
+
+    for short, long in zip(warm_ups(night), warm_ups(whole)):
+        assert abs(short - share * long) <= 0.5
+    assert night.optim_wrapper == whole.optim_wrapper
+    assert night.train_dataloader.dataset.start_stride == 6
 
 
 def test_released_recipe_is_the_authors_learning_rate():
