@@ -24,6 +24,7 @@ COMMANDS = dict(
     features=('visualize_features.py', 'draw attention and components'),
     test=('test.py', 'evaluate a frozen backbone'),
     evaluate=('evaluate_all.py', 'run all evaluations that have their data'),
+    embed=('embed.py', 'write the features of images or a video'),
     publish=('publish_backbone.py', 'write a backbone as a file of tensors'),
     convert=('convert_checkpoint.py', 'convert between layouts'),
     configs=('dora_mm.cfg', 'list the shipped configs, or print a path'),

@@ -59,6 +59,9 @@ def visualize(args):
     from dora_mm.utils.claim_outputs import claim_outputs
     from dora_mm.visualization.feature_maps import feature_strip, pca_colours
     from dora_mm.visualization.write_images import write_mp4, write_png
+    if Path(args.input).is_dir():
+        raise ValueError('input must be an image or a video, but got the '
+                         f'folder {args.input}: give one file')
     inferencer = DoRAInferencer(args.model, args.key, args.size)
     found = inferencer(args.input, args.num_frames, args.interval, args.start)
     folder = Path(args.out_dir)

@@ -1,13 +1,14 @@
 # Letters: T frames, K objects, H heads, h, w rows and columns of patches, D
 # channels.
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
 from mmengine.device import get_device
 from torch import Tensor
 
+from dora_mm.datasets.evaluation.image_source import ImageSource
 from dora_mm.datasets.evaluation.read_image import IMAGE_EXTENSIONS, read_image
 from dora_mm.models import ModelLoader
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD, resize_frames
@@ -15,6 +16,9 @@ from dora_mm.visualization.clip_tracks import read_clips
 
 _MEAN = torch.tensor(RGB_MEAN).reshape(3, 1, 1)
 _STD = torch.tensor(RGB_STD).reshape(3, 1, 1)
+
+Input = Union[str, Path, np.ndarray]
+Result = Dict[str, np.ndarray]
 
 
 class DoRAInferencer:
@@ -38,11 +42,14 @@ class DoRAInferencer:
         trust (bool): Whether to run code that a pickled checkpoint names.
             Defaults to False.
         device (str, optional): Defaults to an accelerator, if there is one.
+        channel_order (str): Of arrays: 'bgr', as OpenCV, mmcv and the
+            inferencers of OpenMMLab have it, or 'rgb'. Defaults to 'bgr'.
         **kwargs: Further arguments of :meth:`ModelLoader.backbone`.
 
     Raises:
         ValueError: If the source is missing, unsafe, unknown or incomplete,
-            ``size`` is less than a patch, or ``batch_size`` less than 1.
+            ``size`` is less than a patch, ``batch_size`` less than 1, or
+            ``channel_order`` not known.
     """
 
     def __init__(self,
@@ -53,10 +60,14 @@ class DoRAInferencer:
                  config: Optional[Union[str, Path]] = None,
                  trust: bool = False,
                  device: Optional[str] = None,
+                 channel_order: str = 'bgr',
                  **kwargs: Any) -> None:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, but got '
                              f'{batch_size}: raise it')
+        if channel_order not in ('bgr', 'rgb'):
+            raise ValueError(f'channel_order must be bgr or rgb, but got '
+                             f'{channel_order}: choose that of the arrays')
         loader = ModelLoader(source, config, trust)
         self.backbone = loader.backbone(key, **kwargs)
         if not hasattr(self.backbone, 'forward_track'):
@@ -71,21 +82,24 @@ class DoRAInferencer:
                 f'patch, but got {size}: raise it')
         self.size = size
         self.batch_size = batch_size
+        self.channel_order = channel_order
         self.tracker = None  # a backbone alone, or DINO
         if loader.tracks:
             self.tracker = loader.tracker().to(self.device)
 
     def __call__(self,
-                 inputs: Union[str, Path, np.ndarray],
+                 inputs: Union[Input, Sequence[Input]],
                  num_frames: int = 8,
                  interval: float = 1.,
                  start: float = 0.,
-                 seed: int = 0) -> Dict[str, np.ndarray]:
-        """Look at an image or at some frames of a video.
+                 seed: int = 0) -> Union[Result, List[Result]]:
+        """Look at images, or at some frames of a video.
 
         Args:
-            inputs (str | Path | np.ndarray): An image file, a video file, or
-                pixels, uint8 (H, W, 3) or (T, H, W, 3), RGB.
+            inputs (str | Path | np.ndarray | list): An image file, a video
+                file, or pixels, uint8 (H, W, 3) or (T, H, W, 3), in the order
+                of ``channel_order``; a folder, with all images below it; or
+                a list of such inputs.
             num_frames (int): T, of a video file. Defaults to 8.
             interval (float): Seconds between them. Defaults to 1.
             start (float): Second of the first one. Defaults to 0.
@@ -93,8 +107,9 @@ class DoRAInferencer:
                 Defaults to 0.
 
         Returns:
-            dict[str, np.ndarray]: ``frames``, uint8 (T, size, size', 3), as
-            the model sees them; ``cls`` (T, D) and ``patches`` (T, h, w, D)
+            dict[str, np.ndarray]: Of a folder or a list, one for each entry.
+            ``frames``, uint8 (T, size, size', 3), RGB, as the model sees
+            them; ``cls`` (T, D) and ``patches`` (T, h, w, D)
             after the final norm; ``attention`` (T, H, h, w), the [CLS] row of
             the last layer; and with a DoRA model ``tracks`` (T, K, h, w),
             which sum to 1 over a frame, ``masks`` (T, K, h, w), what the
@@ -104,6 +119,12 @@ class DoRAInferencer:
             ValueError: If there is no such file, or pixels or numbers of
                 frames do not fit.
         """
+        options = (num_frames, interval, start, seed)
+        if isinstance(inputs, (list, tuple)):
+            return [self(entry, *options) for entry in inputs]
+        if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
+            images = ImageSource(inputs).items
+            return [self(Path(inputs, i['name']), *options) for i in images]
         frames = self._resize(self._read(inputs, num_frames, interval, start))
         images = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
         images = ((images - _MEAN) / _STD).to(self.device)
@@ -114,18 +135,17 @@ class DoRAInferencer:
             result.update(self._tracks(images, grid, seed))
         return result
 
-    @staticmethod
-    def _read(inputs: Union[str, Path, np.ndarray], num_frames: int,
-              interval: float, start: float) -> np.ndarray:
-        """Frames, uint8 (T, H, W, 3)."""
+    def _read(self, inputs: Input, num_frames: int, interval: float,
+              start: float) -> np.ndarray:
+        """Frames, uint8 (T, H, W, 3), RGB."""
         if isinstance(inputs, np.ndarray):
             frames = inputs[None] if inputs.ndim == 3 else inputs
             if frames.dtype != np.uint8 or frames.ndim != 4 \
                     or frames.shape[-1] != 3:
                 raise ValueError(
                     'pixels must be uint8 (H, W, 3) or (T, H, W, 3), but got '
-                    f'{inputs.dtype} {inputs.shape}')
-            return frames
+                    f'{inputs.dtype} {inputs.shape}: convert them')
+            return frames[..., ::-1] if self.channel_order == 'bgr' else frames
         if not Path(inputs).is_file():
             raise ValueError(
                 f'inputs must be an image, a video or an array, but {inputs} '

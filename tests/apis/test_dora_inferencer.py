@@ -73,8 +73,18 @@ def test_video(inferencer, run, tmp_path):
 def test_image_array_and_file_agree(inferencer, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8)
     cv2.imwrite(str(tmp_path / 'i.png'), pixels[..., ::-1])
-    one, other = inferencer(tmp_path / 'i.png'), inferencer(pixels)
+    # arrays as cv2.imread gives them
+    one, other = inferencer(tmp_path / 'i.png'), inferencer(pixels[..., ::-1])
     assert all(np.array_equal(one[k], other[k]) for k in one)
+    rgb = DoRAInferencer(
+        DEMO, size=32, device='cpu', channel_order='rgb')(pixels)['frames']
+    assert np.array_equal(one['frames'], rgb)
+    # a list, and a folder, as each of its entries
+    found = inferencer([pixels[..., ::-1], tmp_path / 'i.png'])
+    found += inferencer(tmp_path)
+    assert len(found) == 3
+    assert all(np.array_equal(f[k], one[k]) for f in found for k in one)
+    pixels = pixels[..., ::-1]
     # several frames are no other than each alone
     both = inferencer(np.stack((pixels, pixels[::-1])))
     for name in ('cls', 'patches', 'attention'):
@@ -113,6 +123,8 @@ def test_needs_a_vit_and_a_patch():
         DoRAInferencer(DEMO, size=8)
     with pytest.raises(ValueError, match='batch_size must be at least 1'):
         DoRAInferencer(DEMO, batch_size=0)
+    with pytest.raises(ValueError, match='bgr or rgb, but got gbr'):
+        DoRAInferencer(DEMO, channel_order='gbr')
 
 
 def test_a_config_gives_one_network():
@@ -149,7 +161,7 @@ def test_tracks_in_batches(inferencer, run, monkeypatch):
         return forward(clips, *args)
 
     monkeypatch.setattr(backbone, 'forward_track', count)
-    found = inferencer(pixels)  # three frames at a time
+    found = inferencer(pixels[..., ::-1])  # three frames at a time
     assert seen == [3, 2]
     images = torch.from_numpy(((pixels - MEAN) / STD).transpose(0, 3, 1, 2))
     run[1].seed_step(0)

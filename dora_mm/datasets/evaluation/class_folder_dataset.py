@@ -1,6 +1,5 @@
 import logging
 import os
-import tarfile
 from pathlib import Path
 from typing import Dict, List, Tuple, Union
 
@@ -9,12 +8,10 @@ from mmengine.logging import print_log
 
 from dora_mm.registry import DATASETS
 from .read_image import IMAGE_EXTENSIONS, is_hidden
+from .tar_members import tar_members
 
 # split -> class -> where its images are
 Splits = Dict[str, Dict[str, List[dict]]]
-# A whole tar file ends in zeros, at least a block of them and at most what
-# fills up a record; more is a hole.
-_BLOCK, _RECORD = 512, 1 << 20
 
 
 @DATASETS.register_module()
@@ -157,7 +154,7 @@ def _splits_of_tar(root: Path, split: str) -> Tuple[Splits, List[str]]:
         tuple(
             part for part in member.name.split('/') if part not in ('', '.')):
         member
-        for member in _members(root)
+        for member in tar_members(root)
     }
     found = {
         parts: member
@@ -185,25 +182,3 @@ def _splits_of_tar(root: Path, split: str) -> Tuple[Splits, List[str]]:
         classes = splits.setdefault(parts[-3], {})
         classes.setdefault(parts[-2], []).append(item)
     return splits, passed_over
-
-
-def _members(root: Path) -> List[tarfile.TarInfo]:
-    """What a tar file holds, folders aside; it is known to be whole."""
-    try:
-        with tarfile.open(root, 'r:') as archive:
-            members = archive.getmembers()
-            end = archive.offset
-    except tarfile.TarError as error:
-        raise ValueError(
-            f'{root} must be a folder or a whole tar file, but is no '
-            f'uncompressed tar file ({error}): unpack it and give the folder, '
-            'or get it again') from error
-    # tarfile takes whatever is no header for the end
-    with open(root, 'rb') as file:
-        file.seek(end)
-        tail = file.read(_RECORD + _BLOCK)
-    if len(tail) < _BLOCK or any(tail) or len(tail) > _RECORD:
-        raise ValueError(
-            f'{root} must be a whole tar file, but after byte {end} it does '
-            f'not end as one does ({len(members)} entries): get it again')
-    return [member for member in members if not member.isdir()]
