@@ -74,7 +74,7 @@ def draw_clips(num_frames, fps, num_clips, rng, any_step):
     for _ in range(num_clips):
         step = min(fps, largest)
         if any_step:
-            step = int(rng.choice([1, 7, step]))
+            step = min(largest, int(rng.choice([1, 7, step])))
         start = rng.integers(num_frames - (CLIP_LEN - 1) * step)
         clip = start + step * np.arange(CLIP_LEN)
         if any_step and rng.random() < 0.25:
@@ -196,6 +196,11 @@ def main():
     parser.add_argument(
         '--classes', type=Path, help='folder of the small files, if made')
     parser.add_argument('--source', type=Path, help='what to make them from')
+    parser.add_argument(
+        '--length',
+        type=int,
+        default=600,
+        help='frames of each small file, at least 81')
     parser.add_argument('--readers', nargs='+', default=list(READERS),
                         choices=list(READERS))  # yapf: disable
     parser.add_argument(
@@ -215,7 +220,10 @@ def main():
         os.environ['DORA_MM_CACHE'] = folder
         if args.classes is None:
             small = make_classes(
-                Path(folder, 'classes'), args.source, more=True)
+                Path(folder, 'classes'),
+                args.source,
+                more=True,
+                num_frames=args.length)
         else:
             small = sorted(p for p in args.classes.iterdir() if p.is_file())
         rows = measure(small, args, Path(folder, 'prepared'))

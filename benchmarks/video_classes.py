@@ -9,17 +9,17 @@ from make_test_video import encode, numbered_frames
 
 from dora_mm.utils.atomic_file import atomic_file
 
-SIZE, NUM_FRAMES, FPS = (320, 180), 600, 30
+SIZE, FPS = (320, 180), 30
 # First frame that is shown of the file with an edit list; its key frame is 50.
 FIRST_SHOWN = 73
 _H264 = dict(preset='veryfast', crf='20', g='50', bf='3', b_strategy='0')
 _FRAGMENTS = dict(movflags='frag_keyframe+empty_moov+default_base_moof')
 
 
-def _times_of_variable_rate():
+def _times_of_variable_rate(num_frames):
     """Times in units of 1 / (20 FPS) seconds, with gaps of 1/2 to 3 frames."""
     rng = np.random.default_rng(0)
-    steps = rng.choice([10, 20, 20, 20, 30, 60], NUM_FRAMES - 1)
+    steps = rng.choice([10, 20, 20, 20, 30, 60], num_frames - 1)
     return [0] + np.cumsum(steps).tolist()
 
 
@@ -52,7 +52,7 @@ def cut(source, path, first):
                 output.mux(packet)
 
 
-def class_settings():
+def class_settings(num_frames):
     """Name -> extension, encoder, its options, arguments of ``encode``."""
     # 52 is a multiple of 4: three B frames before each key frame.
     open_gop = dict(_H264, g='52', **{'x264-params': 'open-gop=1'})
@@ -63,7 +63,7 @@ def class_settings():
         closed_gop=('.mp4', 'libx264', _H264, {}),
         open_gop=('.mp4', 'libx264', open_gop, {}),
         variable_rate=('.mp4', 'libx264', _H264,
-                       dict(times=_times_of_variable_rate())),
+                       dict(times=_times_of_variable_rate(num_frames))),
         fragmented=('.mp4', 'libx264', _H264, _FRAGMENTS),
         matroska=('.mkv', 'libx264', _H264, {}),
         vp9=('.webm', 'libvpx-vp9', vp9, {}),
@@ -124,7 +124,7 @@ def more_settings():
     return rows
 
 
-def make_classes(folder, source=None, more=False):
+def make_classes(folder, source=None, more=False, num_frames=600):
     """Make the small files, each of which tests one thing.
 
     Frame n carries the number n; in ``edit_list.mp4`` the first frame shown
@@ -136,6 +136,7 @@ def make_classes(folder, source=None, more=False):
         source (str | Path, optional): Video that the pictures come from.
             Defaults to None, the demo video.
         more (bool): Also those of :func:`more_settings`. Defaults to False.
+        num_frames (int): Frames of each. Defaults to 600.
 
     Returns:
         list[Path]: The files.
@@ -144,9 +145,9 @@ def make_classes(folder, source=None, more=False):
     folder.mkdir(parents=True, exist_ok=True)
     # SVT-AV1 takes no other way to be quiet.
     os.environ.setdefault('SVT_LOG', '1')
-    frames = list(numbered_frames(source, SIZE, NUM_FRAMES, FPS))
+    frames = list(numbered_frames(source, SIZE, num_frames, FPS))
     paths = []
-    settings = class_settings()
+    settings = class_settings(num_frames)
     if more:
         settings.update(more_settings())
     for name, (suffix, codec, options, rest) in settings.items():

@@ -59,11 +59,10 @@ def video_classes(tmp_path_factory):
         import video_classes
     finally:
         sys.path.remove(str(ROOT / 'benchmarks'))
-    video_classes.NUM_FRAMES = 200
     folder = tmp_path_factory.mktemp('classes')
     # Drawing 200 pictures would take longer than encoding them ten times.
     source = make_demo_video(folder / 'source.mp4', 24, (160, 90))
-    paths = video_classes.make_classes(folder, source)
+    paths = video_classes.make_classes(folder, source, num_frames=200)
     return {path.stem: str(path) for path in paths}
 
 

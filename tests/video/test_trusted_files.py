@@ -11,6 +11,8 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from bar_films import (HEIGHT, NUM, WIDTH, bars, by_ffmpeg, number_of,
+                       prepared, write)
 from random_films import cut_film
 
 from dora_mm.datasets.transforms import LoadClipFromBlock
@@ -22,47 +24,6 @@ from dora_mm.video.readers import (DecordReader, MJPEGReader, PyAVReader,
 from dora_mm.video.readers.load_video_index import load_video_index
 from dora_mm.video.readers.probe_video import probe_video
 
-WIDTH, HEIGHT, NUM = 160, 64, 150
-
-
-def bars(number, size=(WIDTH, HEIGHT)):
-    """Ten vertical bars spell the number; the upper left corner is dark."""
-    width, height = size
-    bits = np.array([number >> bit & 1 for bit in range(10)])
-    row = np.where(bits, 220, 60).repeat(width // 10)
-    picture = np.repeat(row[None, :, None], height, 0).repeat(3, 2)
-    picture[:height // 4] //= 2
-    return picture.astype(np.uint8)
-
-
-def number_of(picture):
-    middles = picture[picture.shape[0] // 2].reshape(10, -1, 3)
-    return int(((middles.mean((1, 2)) > 130) * 2**np.arange(10)).sum())
-
-
-def write(path, x264='keyint=12', codec='libx264', size=None, **options):
-    """150 numbered frames; ``size`` maps a frame number to its size."""
-    muxer = options.pop('muxer', {})
-    rotation, aspect = options.pop('rotation', None), options.pop('sar', None)
-    if codec == 'libx264':
-        options.update({'preset': 'veryfast', 'x264-params': x264})
-    with av.open(str(path), 'w', options=muxer) as container:
-        stream = container.add_stream(codec, rate=25, options=options)
-        stream.width, stream.height = WIDTH, HEIGHT
-        stream.pix_fmt = 'yuv420p'
-        stream.codec_context.thread_count = 1
-        if aspect is not None:
-            stream.codec_context.sample_aspect_ratio = aspect
-        if isinstance(rotation, int):
-            stream.set_display_rotation(rotation)
-        elif rotation is not None:
-            stream.set_display_matrix(rotation)
-        for number in range(NUM):
-            image = av.VideoFrame.from_ndarray(bars(number), format='rgb24')
-            container.mux(stream.encode(image))
-        container.mux(stream.encode())
-    return str(path)
-
 
 def without_box(path, kind):
     """Hide a table of an mp4, as if its muxer had not written it."""
@@ -72,14 +33,6 @@ def without_box(path, kind):
     with open(path, 'wb') as file:
         file.write(data[:place] + b'free' + data[place + 4:])
     return path
-
-
-def by_ffmpeg(path, size):
-    """The first frame as FFmpeg's program shows it."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-v', 'error', '-i', path]
-    command += ['-frames:v', '1', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-']
-    data = subprocess.run(command, capture_output=True, check=True).stdout
-    return np.frombuffer(data, np.uint8).reshape(size[1], size[0], 3)
 
 
 KINDS = {
@@ -241,14 +194,6 @@ def test_one_wrong_bit_is_an_error_or_changes_nothing(tmp_path):
                 continue
             wrong += not np.array_equal(clip, right[first:first + 8])
     assert raised >= 6 and wrong == 0
-
-
-def prepared(path, folder, **settings):
-    """A video made by the preparation, and its manifest."""
-    videos, errors = prepare_videos([path], folder,
-                                    PrepareSettings(**settings))
-    assert not errors
-    return str(videos[0].path), videos[0].manifest
 
 
 @pytest.mark.parametrize('name', ['avi_with_b_frames.avi', 'mpeg_ts.ts'])
