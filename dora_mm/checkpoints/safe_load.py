@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional, Union
 import torch
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.newest_checkpoint import reads_whole
 from .stand_ins import stand_ins
 
 
@@ -33,6 +34,12 @@ def load_trusted(path: Union[str, Path], trust: bool = False) -> Any:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f'checkpoint {path} is not a file: check the path')
+    # torch reads weights whose checksum is wrong.
+    with open(path, 'rb') as file:
+        is_archive = file.read(4) == b'PK\3\4'
+    if is_archive and not reads_whole(path):
+        raise ValueError(f'{path} cannot be read as a checkpoint: it is '
+                         'damaged, its checksums do not fit; take another')
     if trust:
         return torch.load(path, map_location='cpu', weights_only=False)
     try:

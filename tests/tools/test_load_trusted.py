@@ -70,6 +70,19 @@ def test_damaged_files_are_named(make_authors, save, tmp_path):
         load_trusted(source)
 
 
+def test_a_flipped_bit_of_a_weight_is_noticed(make_authors, save):
+    """torch does not look at the checksums of an archive."""
+    data = make_authors()
+    source = Path(save(data))
+    weight = data['teacher']['backbone.pos_embed'].numpy().tobytes()
+    content = bytearray(source.read_bytes())
+    content[content.index(weight) + 40] ^= 1
+    source.write_bytes(content)
+    assert torch.load(source, weights_only=False) is not None
+    with pytest.raises(ValueError, match='cannot be read .*checksums'):
+        load_trusted(source)
+
+
 class _Tiny(BaseModel):
     """The parts of our models that a checkpoint has, without a loss."""
 
