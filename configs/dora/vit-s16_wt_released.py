@@ -1,5 +1,5 @@
 # DoRA, ViT-S/16, one Walking Tours video: what the authors' code computes.
-# It differs from the paper; configs/dora/README.md lists every switch.
+# It differs from the paper; docs/paper_vs_code.md lists the switches.
 # Command: bash tools/dist_train.sh configs/dora/vit-s16_wt_released.py 8
 # Hardware and time: 8 GPUs of 32 GB; not run by us.
 # Expected: ADE20K UPerNet DoRA, Venice 35.4 [DoRA], 35.2 [PooDLe]; DoRA, ten

@@ -1,7 +1,10 @@
 """The ADE20K recipes, by mmsegmentation's own tools/train.py."""
+import re
+
 import numpy as np
 import pytest
 import torch
+from clean_python import ROOT
 from hosts import (ARCH, SCHEDULE, assert_backbone_is_frozen,
                    assert_layer_decay, train)
 from PIL import Image
@@ -105,3 +108,42 @@ def test_linear_keeps_the_backbone_and_resumes(write_config, published,
     name = 'decode_head.conv_seg.weight'
     assert not torch.equal(again.checkpoint['state_dict'][name],
                            run.checkpoint['state_dict'][name])
+
+
+def test_config_of_the_readme(tmp_path, published, draw_squares):
+    """The file as it is printed; what follows makes network and run small."""
+    readme = (ROOT / 'README.md').read_text()
+    text = re.search(r'```python\n(# segment\.py\n.*?)```', readme, re.S)[1]
+    text = text.replace('dora_vit-s16.pth', str(published))
+    path = tmp_path / 'segment.py'
+    path.write_text(text + f"""
+model['backbone'].update(
+    arch=dict(_delete_=True, **{ARCH}), img_size=64)
+model['data_preprocessor'] = dict(size=(64, 64))
+train_dataloader['dataset']['pipeline'] = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='Resize', scale=(64, 64)), dict(type='PackSegInputs')]
+model['neck'] = dict(in_channels=64)
+model['decode_head'].update(in_channels=[64] * 4, channels=16)
+model['auxiliary_head'].update(in_channels=64, channels=16)
+model['test_cfg'] = dict(crop_size=(64, 64), stride=(43, 43))
+train_dataloader.update(
+    batch_size=2, num_workers=0, persistent_workers=False)
+val_dataloader.update(num_workers=0, persistent_workers=False)
+train_cfg = dict(max_iters=2, val_interval=2)
+{SCHEDULE}
+default_hooks['checkpoint'] = dict(interval=2)
+""")
+    for split in ('train', 'val'):
+        for kind in ('images', 'masks'):
+            (tmp_path / 'data/street' / kind / split).mkdir(parents=True)
+        image, masks = draw_squares(0, size=72)
+        image.save(tmp_path / f'data/street/images/{split}/a.jpg')
+        Image.fromarray(np.where(masks[0], 2, 1).astype(np.uint8)).save(
+            tmp_path / f'data/street/masks/{split}/a.png')
+    run = train('mmseg', path, tmp_path / 'run')
+    assert len(run.losses) == 2 and np.isfinite(run.losses).all()
+    weight = run.checkpoint['state_dict']['decode_head.conv_seg.weight']
+    assert weight.shape == (2, 16, 1, 1)
+    assert 0 < run.logs[-1]['mIoU'] < 100

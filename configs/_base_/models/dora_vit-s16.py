@@ -3,7 +3,7 @@ embed_dims = 384  # D
 
 model = dict(
     type='dora_mm.DoRA',
-    # The reading of the paper that configs/dora/README.md explains.
+    # The reading of the paper that docs/paper_vs_code.md explains.
     track_layer=-1,
     patch_feature='final',
     backbone=dict(
