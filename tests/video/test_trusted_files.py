@@ -6,6 +6,7 @@ import struct
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import imageio_ffmpeg
@@ -23,6 +24,7 @@ from dora_mm.video.readers import (DecordReader, MJPEGReader, PyAVReader,
                                    VideoDecodeError, build_reader)
 from dora_mm.video.readers.load_video_index import load_video_index
 from dora_mm.video.readers.probe_video import probe_video
+from dora_mm.video.readers.seek_to_key import decode_after_seek
 
 
 def without_box(path, kind):
@@ -267,3 +269,23 @@ def test_damage_does_not_change_the_reader_of_a_prepared_video(tmp_path):
     assert np.array_equal(reader.get_frames([75]), right)
     with pytest.raises(VideoDecodeError, match='JPEG of frame 0 '):
         reader.get_frames([0])
+
+
+def test_a_damaged_frame_on_the_way_is_an_error(tmp_path, monkeypatch):
+    """FFmpeg marks the frame that it conceals, not those that refer to it."""
+    path = write(tmp_path / 'film.mp4', x264='keyint=12:bframes=0')
+    reader = PyAVReader(path)
+    time = int(reader.index.times[13])
+
+    def concealed(packet, start):
+        return [
+            SimpleNamespace(pts=time, is_corrupt=True)
+            if frame.pts == time else frame
+            for frame in decode_after_seek(packet, start)
+        ]
+
+    monkeypatch.setattr(
+        'dora_mm.video.readers.seek_to_key.decode_after_seek', concealed)
+    with pytest.raises(VideoDecodeError, match='damaged'):
+        reader.get_frames([16])
+    assert number_of(reader.get_frames([25])[0]) == 25

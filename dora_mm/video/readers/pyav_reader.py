@@ -230,10 +230,12 @@ class PyAVReader(VideoReader):
             if not unsent and packet.size:
                 frames += self._stream.codec_context.decode(None)
             for frame in frames:
+                # Others of the group refer to a damaged one, and say nothing.
+                if frame.is_corrupt and (frame.pts is None
+                                         or frame.pts >= start):
+                    raise LookupError(f'the frame at time {frame.pts} is '
+                                      'damaged')
                 if frame.pts in run:
-                    if frame.is_corrupt:
-                        raise LookupError(f'the frame at time {frame.pts} is '
-                                          'damaged')
                     found[frame.pts] = self.to_rgb(frame)
             if not unsent:
                 break
