@@ -135,6 +135,20 @@ def test_two_processes_equal_one_with_the_joined_batch(write_config, tmp_path):
     assert sorted(one) == sorted(two) == list(range(20))
     for iteration, loss in one.items():
         assert two[iteration] == pytest.approx(loss, rel=1e-5)
+    # Inside the second epoch the number of processes changes.
+    ways = (('two_to_one', 'two', 8,
+             (sys.executable, ROOT / 'tools/train.py')),
+            ('one_to_two', 'one', 4, ('bash', ROOT / 'tools/dist_train.sh')))
+    for name, saved, batch, command in ways:
+        config = write_config(name, batch=batch)
+        number = (2, ) if saved == 'one' else ()
+        finish(
+            start(*command, config, *number, '--work-dir', tmp_path / name,
+                  '--resume', tmp_path / saved / 'iter_18.pth'))
+        after = dict(losses(tmp_path / f'{name}.jsonl'))
+        assert sorted(after) == [18, 19]
+        for iteration, loss in after.items():
+            assert loss == pytest.approx(one[iteration], rel=1e-5)
 
 
 def children(process):
