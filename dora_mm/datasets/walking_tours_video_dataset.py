@@ -1,4 +1,5 @@
 import logging
+import time
 from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -93,6 +94,7 @@ class WalkingToursVideoDataset(Dataset):
         self.max_replacements = max_replacements
         self.pipeline = Compose(pipeline)
 
+        started = time.monotonic()
         infos = [self._probe(f) for f in find_video_files(video, data_root)]
         self.videos = self._drop_short(infos)
         self._steps = [self._step(info) for info in self.videos]
@@ -115,6 +117,11 @@ class WalkingToursVideoDataset(Dataset):
                     str(VideoManifest.path_of(v.path)) for v in self.videos) +
                 ' list them. Use other videos, shorter clips, or '
                 'across_cuts=True for films of short shots')
+        print_log(
+            f'{len(self.videos)} video{"s" * (len(self.videos) > 1)}, '
+            f'{len(self)} clips, {time.monotonic() - started:.0f} s to '
+            'open',
+            logger='current')
 
     @property
     def metainfo(self) -> dict:

@@ -5,7 +5,7 @@ Letters: T frames, H heads, h, w rows and columns of patches, D channels.
 import cv2
 import numpy as np
 
-from .image_ops import heat
+from .image_ops import heat, note
 
 
 def pca_colours(patches: np.ndarray) -> np.ndarray:
@@ -48,17 +48,26 @@ def feature_strip(frame: np.ndarray, attention: np.ndarray,
         colours (np.ndarray): uint8 (h, w, 3), of :func:`pca_colours`.
 
     Returns:
-        np.ndarray: uint8, the pictures side by side.
+        np.ndarray: uint8, the pictures side by side. Where there is room a
+        name is written into the corner of each, under attention with the peak
+        as a multiple of a uniform map.
     """
     size = frame.shape[1::-1]
-    pictures = [
-        frame,
-        cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
-    ]
-    for values in (attention.mean(0), *attention):
+    components = cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
+    pictures = [frame, _named(components, 'components')]
+    names = ['mean'] + [f'head {head}' for head in range(len(attention))]
+    for name, values in zip(names, (attention.mean(0), *attention)):
+        peak = values.max() / max(values.mean(), 1e-12)
         span = max(values.max() - values.min(), 1e-12)
         values = (values - values.min()) / span
         values = cv2.resize(
             values.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-        pictures.append(heat(frame, values.clip(0, 1)))
+        picture = heat(frame, values.clip(0, 1))
+        pictures.append(_named(picture, f'{name} {peak:.1f}x'))
     return np.concatenate(pictures, axis=1)
+
+
+def _named(picture: np.ndarray, name: str) -> np.ndarray:
+    height, width = picture.shape[:2]
+    room = min(height, width) // 8 >= 12  # else it would hide the picture
+    return note(picture, name, 0.4) if room else picture

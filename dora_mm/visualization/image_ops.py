@@ -30,3 +30,24 @@ def heat(frame: np.ndarray, strength: np.ndarray) -> np.ndarray:
     colour = cv2.applyColorMap((255 * strength).astype(np.uint8),
                                cv2.COLORMAP_INFERNO)[..., ::-1]
     return blend(grey(frame), colour, 0.3 + 0.5 * strength)
+
+
+def note(image: np.ndarray, text: str, scale: float) -> np.ndarray:
+    """Write into the lower left corner, white on darkened pixels.
+
+    Args:
+        image (np.ndarray): uint8 (h, w, 3), changed in place.
+        text (str): One line.
+        scale (float): Of OpenCV's plain font.
+
+    Returns:
+        np.ndarray: ``image``.
+    """
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, height), base = cv2.getTextSize(text, font, scale, 1)
+    bottom = image.shape[0]
+    corner = image[bottom - height - base - 4:, :width + 8]
+    corner[:] = corner // 3
+    cv2.putText(image, text, (4, bottom - base - 1), font, scale,
+                (255, 255, 255), 1, cv2.LINE_AA)
+    return image

@@ -10,9 +10,16 @@ import cv2
 import numpy as np
 
 from dora_mm.utils.pixels import RGB_MEAN, resize_frames
-from .image_ops import blend, grey, heat
+from .image_ops import blend, grey, heat, note
 
 _ROWS = ('attention', 'raw tracks', 'refined tracks', 'masks')
+_LEGEND = (
+    'Heat: dark where a map is lowest, bright where it is highest; peak: its '
+    'highest value, 1.00x for a uniform map.',
+    'Borders and numbered colours: the objects. Together, a pixel has the '
+    'colour of its strongest object, dimmed to grey where none is strong.',
+    'Masks: what is kept for the student, together as outlines; the flat '
+    'colour is hidden from it.')
 _BACKGROUND = (250, 250, 250)
 _INK = (30, 30, 30)
 Tracks = Mapping[str, np.ndarray]  # see track_clip
@@ -167,7 +174,17 @@ class TrackVisualizer:
         """Each pixel in the colour of its strongest object."""
         strength = np.stack([self._stretched(values) for values in maps])
         colour = _colours(len(maps))[strength.argmax(0)]
-        return blend(grey(frame), colour, 0.8 * strength.max(0)**1.5)
+        image = blend(grey(frame), colour, 0.8 * strength.max(0)**1.5)
+        return self._numbered(image, len(maps))
+
+    def _numbered(self, image: np.ndarray, number: int) -> np.ndarray:
+        """Say in the lower left corner whose the colours are."""
+        side = self.cell // 10
+        for i, colour in enumerate(_colours(number)):
+            x, y = i * side, self.cell - side
+            image[y:, x:x + side] = colour
+            self._text(image, str(i + 1), x + side // 4, y + 0.8 * side)
+        return image
 
     def _masked(self, frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
         pixels = self._mask_pixels(mask)
@@ -198,14 +215,7 @@ class TrackVisualizer:
                               cv2.INTER_LINEAR if soft else cv2.INTER_NEAREST)
 
     def _note(self, image: np.ndarray, text: str) -> np.ndarray:
-        """Write into the lower left corner."""
-        (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX,
-                                                self.font, 1)
-        top = self.cell - height - base - 4
-        corner = image[top:, :width + 8]
-        image[top:, :width + 8] = corner // 3
-        self._text(image, text, 4, self.cell - base - 1, (255, 255, 255))
-        return image
+        return note(image, text, self.font)
 
     def _text(self,
               image: np.ndarray,
@@ -219,13 +229,15 @@ class TrackVisualizer:
 
     def _grid(self, cells: Cells, rows: Sequence[str], columns: Sequence[str],
               title: str) -> np.ndarray:
-        """Put cells in place, with labels left, above, and a title."""
+        """Put cells in place, with labels left, above, a title, a legend."""
         pitch, line = self.cell + self.gap, int(60 * self.font)
         left = self.gap + max(
             cv2.getTextSize(row, cv2.FONT_HERSHEY_SIMPLEX, self.font, 1)[0][0]
             for row in rows) + 2 * self.gap
         top = 2 * line
-        height, width = top + len(rows) * pitch, left + len(columns) * pitch
+        bottom, width = top + len(rows) * pitch, left + len(columns) * pitch
+        legend = [part for text in _LEGEND for part in self._wrap(text, width)]
+        height = bottom + int((0.7 * len(legend) + 0.5) * line)
         image = np.full((height + height % 2, width + width % 2, 3),
                         _BACKGROUND, np.uint8)
         self._text(image, title, self.gap, 0.75 * line, scale=1.15)
@@ -236,7 +248,22 @@ class TrackVisualizer:
         for (row, column), picture in cells.items():
             y, x = top + row * pitch, left + column * pitch
             image[y:y + self.cell, x:x + self.cell] = picture
+        for i, text in enumerate(legend):
+            self._text(image, text, self.gap, bottom + 0.7 * (i + 1) * line)
         return image
+
+    def _wrap(self, text: str, width: int) -> List[str]:
+        """Break a sentence into lines of at most ``width`` pixels."""
+        lines = ['']
+        for word in text.split():
+            longer = f'{lines[-1]} {word}'.strip()
+            size, _ = cv2.getTextSize(longer, cv2.FONT_HERSHEY_SIMPLEX,
+                                      self.font, 1)
+            if lines[-1] and size[0] > width - 2 * self.gap:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        return lines
 
 
 def _colours(number: int) -> np.ndarray:

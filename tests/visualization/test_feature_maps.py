@@ -41,3 +41,14 @@ def test_strip_shows_each_head():
     # the first head is bright in the upper left, the second lower right
     first, second = strip[:, 144:192].sum(-1), strip[:, 192:].sum(-1)
     assert first[4, 4] > first[28, 44] and second[4, 4] < second[28, 44]
+
+
+def test_strip_names_its_pictures_where_there_is_room():
+    frame = np.full((120, 160, 3), 90, np.uint8)
+    colours = np.full((2, 3, 3), 60, np.uint8)
+    strip = feature_strip(frame, np.ones((2, 2, 3)), colours)
+    pictures = np.split(strip, 5, axis=1)
+    assert (pictures[0] == frame).all()
+    for picture in pictures[1:]:
+        corner, rest = picture[100:, :100], picture[:100]
+        assert corner.max() > 200 > corner.min() and np.ptp(rest[..., 0]) == 0

@@ -153,3 +153,25 @@ def test_panels_can_be_written(frames, tracks, tmp_path):
 def test_cell_must_hold_its_label():
     with pytest.raises(ValueError, match='cell must be at least 64'):
         TrackVisualizer(32)
+
+
+def test_panels_have_a_legend_and_overviews_a_key(frames, tracks, monkeypatch):
+    """No word ends outside the picture."""
+    written = []
+    put = cv2.putText
+
+    def remember(image, text, place, font, scale, colour, *rest):
+        size, _ = cv2.getTextSize(text, font, scale, 1)
+        written.append((text, place[0] + size[0] <= image.shape[1],
+                        place[1] <= image.shape[0]))
+        return put(image, text, place, font, scale, colour, *rest)
+
+    monkeypatch.setattr(cv2, 'putText', remember)
+    overview = TrackVisualizer(CELL).draw_overview(frames, tracks, 'abc', 'd')
+    words = ' '.join(text for text, *_ in written)
+    for wanted in ('dimmed to grey', 'Borders', 'hidden from it', '1.00x'):
+        assert wanted in words
+    # one key a map of all objects, raw and refined
+    assert [text for text, *_ in written].count('2') == 2 * FRAMES
+    assert all(fits for _, *both in written for fits in both)
+    assert len(np.unique(overview[-CELL // 8:])) > 2
