@@ -29,6 +29,11 @@ def parse_args(argv=None):
         '--verbose',
         action='store_true',
         help='list every tensor written and every entry left behind')
+    parser.add_argument(
+        '--card',
+        action='store_true',
+        help='also write a folder of the same name for Hugging Face, with '
+        'model.safetensors, config.json and a model card (needs safetensors)')
     return parser.parse_args(argv)
 
 
@@ -39,6 +44,9 @@ def main(argv=None):
     report = publish(args.checkpoint, args.out, build_backbone, args.key,
                      args.trust, **given_options(args))
     print(report if args.verbose else report.summary)
+    if args.card:
+        from dora_mm.apis.model_card import write_card
+        print(write_card(args.checkpoint, report.path, args.trust))
     print(report.path)
 
 
