@@ -66,6 +66,13 @@ class RecordPlan(Hook):
                 'train/momentum').current()
 
 
+@pytest.fixture(autouse=True)
+def plain_config_text(monkeypatch):
+    """Each of some 300 checkpoints would have its config formatted by yapf."""
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode',
+                        lambda text, **_: (text, True))
+
+
 @pytest.fixture
 def videos(tmp_path):
     """Two files; only names and bytes count."""
