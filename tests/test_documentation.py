@@ -23,6 +23,7 @@ PROGRAMS = {
     'dora_mm.cfg': 'tests/utils/test_shipped_configs.py',
     'dora_mm.utils.collect_env': 'tests/utils/test_stack.py',
     'benchmarks/cuts.py': NOT_RUN_HERE,
+    'benchmarks/damage.py': NOT_RUN_HERE,
     'benchmarks/davis_speed.py': NOT_RUN_HERE,
     'benchmarks/end_to_end.py': NOT_RUN_HERE,
     'benchmarks/exact_reads.py': NOT_RUN_HERE,
@@ -36,6 +37,7 @@ PROGRAMS = {
     'benchmarks/step_counts.py': 'tests/test_step_counts.py',
     'benchmarks/views.py': NOT_RUN_HERE,
     'tools/analysis_tools/browse_dataset.py': 'tests/tools/test_look_tools.py',
+    'tools/analysis_tools/health.py': 'tests/tools/test_analysis_tools.py',
     'tools/analysis_tools/plot_losses.py':
     'tests/tools/test_analysis_tools.py',
     'tools/analysis_tools/video_stats.py':

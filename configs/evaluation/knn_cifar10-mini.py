@@ -19,4 +19,6 @@ small = dict(
     ])
 loader = dict(batch_size=50, num_workers=1)
 test_dataloader = dict(loader, dataset=dict(small, split='test'))
-test_cfg = dict(memory_dataloader=dict(loader, dataset=small))
+test_cfg = dict(
+    memory_dataloader=dict(loader, dataset=small),
+    variants=('cls', 'cls_white', 'patch', 'patch_white'))

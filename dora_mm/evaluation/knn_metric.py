@@ -13,7 +13,8 @@ class KNNMetric(BaseMetric):
 
     ``k20_top1`` is the share, in per cent, of images whose label gets the most
     votes of 20 neighbours, ``k20_top5`` of those where it is among the first
-    five (with less than six classes it is left out).
+    five (with less than six classes it is left out). Variants have their name
+    in front: ``patch_white_k20_top1``, see :class:`KNNVariants`.
 
     Args:
         collect_device (str): See mmengine. Defaults to 'cpu'.
@@ -29,30 +30,31 @@ class KNNMetric(BaseMetric):
         Args:
             data_batch: Not used.
             data_samples (Sequence[dict]): ``gt_label`` and ``votes``, a dict
-                of k to (C,).
+                of a name, or a number k for 'k<k>', to (C,).
         """
         for sample in data_samples:
             ranks = {}
-            for k, votes in sample['votes'].items():
+            for key, votes in sample['votes'].items():
                 order = votes.argsort(descending=True, stable=True)
                 place = (order == int(sample['gt_label'])).nonzero()
-                ranks[k] = (int(place), len(votes))
+                ranks[key] = (int(place), len(votes))
             self.results.append(ranks)
 
     def compute_metrics(self, results: list) -> dict:
         """Average over the images.
 
         Args:
-            results (list[dict]): k to (rank from 0, number of classes).
+            results (list[dict]): Key to (rank from 0, number of classes).
 
         Returns:
             dict[str, float]: In per cent.
         """
         metrics = OrderedDict()
-        for k in sorted(results[0]):
-            ranks = torch.tensor([result[k] for result in results])
+        for key in results[0]:
+            name = f'k{key}' if isinstance(key, int) else key
+            ranks = torch.tensor([result[key] for result in results])
             for top in (1, 5):
                 if top == 1 or ranks[0, 1] > top:
                     share = (ranks[:, 0] < top).double().mean()
-                    metrics[f'k{k}_top{top}'] = 100 * float(share)
+                    metrics[f'{name}_top{top}'] = 100 * float(share)
         return metrics

@@ -34,6 +34,8 @@ EVALUATIONS = (
                'the paper does not state k'),
     Evaluation('CIFAR-10 mini kNN top-1', 'knn_cifar10-mini',
                'cifar10_mini.tar', (), 'knn/k20_top1'),
+    Evaluation('CIFAR-10 mini kNN, whitened patches', 'knn_cifar10-mini',
+               'cifar10_mini.tar', (), 'knn/patch_white_k20_top1'),
     Evaluation('DAVIS-2017 J&F', 'davis2017', 'davis',
                ('ImageSets/2017/val.txt', 'JPEGImages/480p'), 'davis/J&F-Mean',
                'davis'),

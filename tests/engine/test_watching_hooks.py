@@ -1,4 +1,4 @@
-"""KNNHook and TrackPanelHook in real runs."""
+"""Hooks that watch, in real runs."""
 import io
 import json
 import tarfile
@@ -7,13 +7,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 from tiny import build_runner, model_cfg
 from video_factory import write_video
 
 from dora_mm.datasets import ClassFolderDataset
-from dora_mm.engine import KNNHook, TrackPanelHook
+from dora_mm.engine import HealthHook, KNNHook, LinearProbeHook, TrackPanelHook
 from dora_mm.evaluation.knn_classifier import KNNClassifier
+from dora_mm.models.evaluators.model_health import model_health
+from dora_mm.visualization.clip_tracks import read_clips
 
 PIPELINE = [dict(type='dora_mm.DecodeImage'), dict(type='PackInputs')]
 
@@ -58,27 +61,28 @@ def run(folder, *hooks, **kwargs):
     return runner
 
 
-def expected_accuracy(model, images, k):
+def features_of(model, images, name):
     """By the parts, one image at a time."""
-    found = {}
-    for name in ('train', 'test'):
-        dataset = ClassFolderDataset(str(images), name, PIPELINE)
-        mean = torch.tensor((123.675, 116.28, 103.53)).reshape(3, 1, 1)
-        std = torch.tensor((58.395, 57.12, 57.375)).reshape(3, 1, 1)
-        with torch.no_grad():
-            features = torch.cat([
-                model.teacher['backbone'](
-                    (item['inputs'][None] - mean) / std)[-1]
-                for item in dataset
-            ])
-        labels = torch.tensor(
-            [int(d['data_samples'].gt_label) for d in dataset])
-        found[name] = torch.nn.functional.normalize(features), labels
-    votes = KNNClassifier(*found['train'], 2, (k, )).votes(found['test'][0])[k]
-    return 100 * (votes.argmax(1) == found['test'][1]).float().mean().item()
+    dataset = ClassFolderDataset(str(images), name, PIPELINE)
+    mean = torch.tensor((123.675, 116.28, 103.53)).reshape(3, 1, 1)
+    std = torch.tensor((58.395, 57.12, 57.375)).reshape(3, 1, 1)
+    with torch.no_grad():
+        features = torch.cat([
+            model.teacher['backbone']((item['inputs'][None] - mean) / std)[-1]
+            for item in dataset
+        ])
+    labels = torch.tensor([int(d['data_samples'].gt_label) for d in dataset])
+    return torch.nn.functional.normalize(features), labels
 
 
-def test_both_watch_and_change_nothing(images, tmp_path):
+def expected_accuracy(model, images, k):
+    queries, labels = features_of(model, images, 'test')
+    classifier = KNNClassifier(*features_of(model, images, 'train'), 2, (k, ))
+    right = classifier.votes(queries)[k].argmax(1) == labels
+    return 100 * right.float().mean().item()
+
+
+def test_all_watch_and_change_nothing(images, tmp_path):
     video = write_video(tmp_path / 'v.mp4', 81)
     plain = run(tmp_path / 'plain')
     watched = run(
@@ -91,7 +95,16 @@ def test_both_watch_and_change_nothing(images, tmp_path):
             ks=(3, ),
             batch_size=5,
             num_workers=0),
-        dict(type='dora_mm.TrackPanelHook', video=video, interval=4, cell=64))
+        dict(type='dora_mm.TrackPanelHook', video=video, interval=4, cell=64),
+        dict(
+            type='dora_mm.HealthHook', video=video, interval=4, num_clips=1),
+        dict(
+            type='dora_mm.LinearProbeHook',
+            train=split(images, 'train'),
+            test=split(images, 'test'),
+            interval=4,
+            batch_size=5,
+            num_workers=0))
     for a, b in zip(plain.model.parameters(), watched.model.parameters()):
         assert torch.equal(a, b)
 
@@ -109,6 +122,19 @@ def test_both_watch_and_change_nothing(images, tmp_path):
     assert values[6] == pytest.approx(
         expected_accuracy(watched.model, images, 3))
 
+    probed = [e for e in scalars if 'linear_probe/top1' in e]
+    assert [entry['step'] for entry in probed] == [4, 6]
+    healthy = {e['step']: e for e in scalars if 'health/cls_rank' in e}
+    assert list(healthy) == [4, 6]
+    # Momentum 0.9 to 1 by a cosine over six iterations.
+    kept = np.prod([
+        1 - 0.1 * (1 + np.cos(np.pi * step / 6)) / 2 for step in range(4)])
+    assert healthy[4]['health/teacher_start'] == pytest.approx(kept)
+    clips = read_clips(video, 1)
+    expected = model_health(watched.model, [clip.frames for clip in clips])
+    for name, value in expected.items():
+        assert healthy[6][f'health/{name}'] == pytest.approx(value), name
+
     names = sorted(
         path.relative_to(vis).as_posix() for path in vis.rglob('*.png'))
     assert len(names) == 2 and all('_4.png' in name for name in names)
@@ -117,13 +143,59 @@ def test_both_watch_and_change_nothing(images, tmp_path):
     assert shapes[1][1] > 8 * 64 and shapes[0][1] < shapes[1][1]
 
 
-@pytest.mark.parametrize('hook', [KNNHook, TrackPanelHook])
-def test_interval_is_checked(hook):
+@pytest.mark.parametrize('hook, args', [(KNNHook, ({}, {})),
+                                        (LinearProbeHook, ({}, {})),
+                                        (HealthHook, ('v.mp4', )),
+                                        (TrackPanelHook, ('v.mp4', ))])
+def test_interval_is_checked(hook, args):
     with pytest.raises(ValueError, match='interval must be .*got 0'):
-        if hook is KNNHook:
-            hook({}, {}, interval=0)
-        else:
-            hook('v.mp4', interval=0)
+        hook(*args, interval=0)
+
+
+def test_probe_against_numpy_and_resumed(images, tmp_path):
+    """Of a teacher that stands still: its features are computed once."""
+    settings = dict(
+        max_epochs=2,
+        batch_size=6,
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.)),
+        default_hooks=dict(
+            checkpoint=dict(type='CheckpointHook', interval=1)))
+    hook = dict(
+        type='dora_mm.LinearProbeHook',
+        train=split(images, 'train'),
+        test=split(images, 'test'),
+        batch_size=5,
+        num_workers=0)
+    whole = run(tmp_path / 'a', hook, **settings)
+    resumed = run(
+        tmp_path / 'b',
+        hook,
+        cfg=Config(dict(resume=True)),
+        resume=True,
+        load_from=str(tmp_path / 'a/epoch_1.pth'),
+        **settings)
+    probes = [
+        next(h for h in runner.hooks if isinstance(h, LinearProbeHook))
+        for runner in (whole, resumed)
+    ]
+    assert probes[0].num_steps == probes[1].num_steps == 4
+    assert torch.equal(probes[0].probe.weight, probes[1].probe.weight)
+
+    features, labels = features_of(whole.model, images, 'train')
+    x, y = features.double().numpy(), np.eye(2)[labels.numpy()]
+    weight, speed = np.zeros((49, 2)), np.zeros((49, 2))
+    x = np.hstack([x, np.ones((18, 1))])
+    order = np.concatenate([
+        np.random.default_rng((0, number)).permutation(18)[:15]
+        for number in range(2)
+    ])
+    for batch in order[:20].reshape(4, 5):
+        share = np.exp(x[batch] @ weight)
+        share /= share.sum(1, keepdims=True)
+        speed = 0.9 * speed + x[batch].T @ (share - y[batch]) / 5
+        weight -= 10 * speed
+    np.testing.assert_allclose(
+        probes[0].probe.weight.detach().numpy(), weight[:-1].T, atol=1e-3)
 
 
 def test_panels_need_a_model_that_tracks(tmp_path):

@@ -1,4 +1,5 @@
-"""video_stats.py and plot_losses.py."""
+"""video_stats.py, plot_losses.py and health.py."""
+import copy
 import json
 import runpy
 from fractions import Fraction
@@ -6,8 +7,11 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+import torch
 from clean_python import ROOT
 
+from dora_mm import config_path
+from dora_mm.models import ModelLoader
 from dora_mm.video.readers import build_reader
 from dora_mm.video.video_stats import (mean_lightness, sample_video, shot_cuts,
                                        summarise)
@@ -96,3 +100,35 @@ def test_a_resumed_run_is_one_curve(tmp_path):
     assert np.ptp(cv2.imread(str(out))) > 200
     with pytest.raises(ValueError, match="scalars.json with .'kl'"):
         tool['read_curves'](tmp_path / 'run', ['kl'])
+
+
+def test_health_of_a_config_and_of_its_checkpoint(video, tmp_path):
+    """The same weights; the checkpoint says how far its teacher has come."""
+    tool = runpy.run_path(str(TOOLS / 'health.py'))
+    config = config_path('dora/vit-t16_demo.py')
+    loader = ModelLoader(config)
+    cfg = copy.deepcopy(loader.cfg)
+    cfg.train_cfg.max_epochs = 4
+    for hook in cfg.custom_hooks:
+        if hook.type == 'dora_mm.TeacherEMAHook':
+            hook.update(momentum=0.9, end_momentum=1.)
+    meta = dict(cfg=cfg.pretty_text, iter=8, run=dict(epoch_iters=2))
+    torch.save(
+        dict(state_dict=loader.model().state_dict(), meta=meta),
+        tmp_path / 'iter_8.pth')
+    found = [
+        tool['measure'](tool['parse_args'](
+            [str(source), video, '--num-clips', '1', '--out',
+             str(tmp_path / 'health.json')]))
+        for source in (config, tmp_path / 'iter_8.pth')
+    ]
+    starts = [figures.pop('teacher_start') for figures in found]
+    assert found[0] == found[1]
+    # Four epochs of two iterations, momentum 0.9 to 1 by a cosine.
+    steps = np.arange(8)
+    assert starts == [
+        1,
+        pytest.approx(np.prod(1 - 0.05 * (1 + np.cos(np.pi * steps / 8))))
+    ]
+    written = json.loads((tmp_path / 'health.json').read_text())
+    assert written == dict(found[1], teacher_start=starts[1])

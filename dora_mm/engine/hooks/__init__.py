@@ -1,7 +1,9 @@
 from .finite_hook import FiniteHook
 from .freeze_last_layer_hook import FreezeLastLayerHook
+from .health_hook import HealthHook
 from .knn_hook import KNNHook
 from .late_runtime_info_hook import LateRuntimeInfoHook
+from .linear_probe_hook import LinearProbeHook
 from .per_parameter_clip_hook import PerParameterClipHook
 from .pretrain_monitor_hook import PretrainMonitorHook
 from .replaced_clip_hook import ReplacedClipHook
@@ -13,8 +15,9 @@ from .teacher_temp_hook import TeacherTempHook
 from .track_panel_hook import TrackPanelHook
 
 __all__ = [
-    'FiniteHook', 'FreezeLastLayerHook', 'KNNHook', 'LateRuntimeInfoHook',
-    'PerParameterClipHook', 'PretrainMonitorHook', 'ReplacedClipHook',
-    'RunPlanHook', 'StepCheckpointHook', 'StepSeedHook', 'TeacherEMAHook',
-    'TeacherTempHook', 'TrackPanelHook'
+    'FiniteHook', 'FreezeLastLayerHook', 'HealthHook', 'KNNHook',
+    'LateRuntimeInfoHook', 'LinearProbeHook', 'PerParameterClipHook',
+    'PretrainMonitorHook', 'ReplacedClipHook', 'RunPlanHook',
+    'StepCheckpointHook', 'StepSeedHook', 'TeacherEMAHook', 'TeacherTempHook',
+    'TrackPanelHook'
 ]

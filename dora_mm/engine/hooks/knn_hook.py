@@ -5,8 +5,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from dora_mm.evaluation.extract_features import extract_features
-from dora_mm.evaluation.knn_classifier import KNNClassifier, common_classes
+from dora_mm.evaluation.knn_classifier import common_classes
+from dora_mm.evaluation.knn_variants import VARIANTS, KNNVariants
 from dora_mm.models.evaluators import FrozenEncoder
 from dora_mm.registry import HOOKS
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
@@ -17,8 +17,9 @@ from ..unwrap_model import unwrap_model
 class KNNHook(Hook):
     """Watch the accuracy of nearest neighbours during training.
 
-    Takes the teacher's [CLS] tokens of a small labelled set, logs the top-1
-    accuracy in per cent as ``knn/k20_top1`` and hands it to the visualizer.
+    Takes the teacher's features of a small labelled set, logs the top-1
+    accuracy in per cent as ``knn/k20_top1``, that of variants as
+    ``knn/patch_white_k20_top1`` and the like, and hands it to the visualizer.
     The numbers are those of ``tools/test.py``; training goes on as it would
     have without.
 
@@ -31,6 +32,8 @@ class KNNHook(Hook):
         temperature (float): Of the votes. Defaults to 0.07.
         batch_size (int): Images at a time. Defaults to 64.
         num_workers (int): Of a data loader. Defaults to 2.
+        variants (Sequence[str]): Features to search, see
+            :class:`KNNVariants`. Defaults to all.
         mean, std (Sequence[float]): Of the pixels, on the scale 0 to 255.
 
     Raises:
@@ -47,6 +50,7 @@ class KNNHook(Hook):
                  temperature: float = 0.07,
                  batch_size: int = 64,
                  num_workers: int = 2,
+                 variants: Sequence[str] = VARIANTS,
                  mean: Sequence[float] = RGB_MEAN,
                  std: Sequence[float] = RGB_STD) -> None:
         if interval < 1:
@@ -59,6 +63,7 @@ class KNNHook(Hook):
         self.temperature = temperature
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.variants = variants
         self.data_preprocessor = dict(
             type='mmengine.ImgDataPreprocessor', mean=mean, std=std)
 
@@ -97,17 +102,15 @@ class KNNHook(Hook):
         encoder = FrozenEncoder(model.teacher['backbone'],
                                 self.data_preprocessor)
         encoder.to(next(model.parameters()).device)
-        found = {}
         # the loaders draw numbers that training would have drawn
         with torch.random.fork_rng(devices=[]):
-            for name, loader in self.loaders.items():
-                found[name] = extract_features(encoder.encode, loader, name)
-        features, labels = found['memory']
-        votes = KNNClassifier(features, labels, self.num_classes, self.ks,
-                              self.temperature).votes(found['queries'][0])
+            classifier = KNNVariants(encoder.encode_both,
+                                     self.loaders['memory'], self.num_classes,
+                                     self.variants, self.ks, self.temperature)
+            queries, labels = classifier.extract(self.loaders['queries'],
+                                                 'queries')
         return {
-            f'knn/k{k}_top1':
-            100 * float(
-                (votes[k].argmax(1) == found['queries'][1]).float().mean())
-            for k in self.ks
+            f'knn/{name}_top1':
+            100 * float((votes.argmax(1) == labels).float().mean())
+            for name, votes in classifier.votes(queries).items()
         }

@@ -43,6 +43,24 @@ class TeacherEMAHook(Hook):
         cosine = (1 + math.cos(math.pi * step / num_steps)) / 2
         return self.end_momentum + (self.momentum - self.end_momentum) * cosine
 
+    def start_share(self,
+                    num_iters: int,
+                    max_iters: int,
+                    accumulation: int = 1) -> float:
+        """The share of its random start that the teacher still has.
+
+        Args:
+            num_iters (int): Iterations done.
+            max_iters (int): Iterations of the whole run.
+            accumulation (int): Iterations from one update of the teacher to
+                the next. Defaults to 1.
+
+        Returns:
+            float: The product of all momenta so far, in [0, 1].
+        """
+        steps = range(accumulation - 1, num_iters, accumulation)
+        return math.prod(self.momentum_at(step, max_iters) for step in steps)
+
     def after_train_iter(self,
                          runner: Runner,
                          batch_idx: int,

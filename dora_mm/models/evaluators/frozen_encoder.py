@@ -1,5 +1,5 @@
 # Letters: B images, D channels.
-from typing import List, Optional, Union
+from typing import Dict, List, Optional, Union
 
 import torch
 from mmengine.model import BaseModel
@@ -63,7 +63,36 @@ class FrozenEncoder(BaseModel):
             ValueError: If a feature is not finite.
         """
         inputs = self.data_preprocessor(batch)['inputs']
-        features = self(inputs).float()
+        return self._check(self(inputs).float(), batch)
+
+    @torch.no_grad()
+    def encode_both(self, batch: dict) -> Dict[str, Tensor]:
+        """A batch of a data loader to [CLS] and the mean of the patches.
+
+        Args:
+            batch (dict): ``inputs``, B images, uint8 (B, 3, h, w), RGB.
+
+        Returns:
+            dict[str, Tensor]: ``cls`` and ``patch``, each (B, D), float32;
+            after the final norm.
+
+        Raises:
+            ValueError: If a feature is not finite.
+        """
+        inputs = self.data_preprocessor(batch)['inputs']
+        if getattr(self.backbone, 'out_type', 'raw') == 'raw':
+            tokens = self.backbone(inputs)[-1]
+            found = tokens[:, 0], tokens[:, 1:].mean(1)
+        else:  # of a model in training, which gives [CLS] alone
+            feats = self.backbone.forward_track(inputs[:, None])
+            found = feats.cls_token[:, 0], feats.patch_tokens.mean(1)
+        return {
+            name: self._check(features.float(), batch)
+            for name, features in zip(('cls', 'patch'), found)
+        }
+
+    @staticmethod
+    def _check(features: Tensor, batch: dict) -> Tensor:
         finite = features.isfinite().flatten(1).all(1)
         if not finite.all():
             sample = batch['data_samples'][int(finite.int().argmin())]

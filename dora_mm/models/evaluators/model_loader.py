@@ -153,18 +153,29 @@ class ModelLoader:
             nn.Module: A :class:`DoRA` in eval mode.
 
         Raises:
-            ValueError: If the source has no config of a run, if its model
-                does not track (DINO), or if weights are missing or do not
-                fit.
+            ValueError: If the model does not track (DINO), or see
+                :meth:`model`.
+        """
+        if self.cfg is not None and not self.tracks:
+            raise ValueError(
+                f'{self.source}: a {self.cfg.model.type} does not track '
+                'objects: give a DoRA model')
+        return self.model()
+
+    def model(self) -> nn.Module:
+        """The whole model of a run.
+
+        Returns:
+            nn.Module: A :class:`DINO` or :class:`DoRA` in eval mode.
+
+        Raises:
+            ValueError: If the source has no config of a run, or if weights
+                are missing or do not fit.
         """
         if self.cfg is None:
             raise ValueError(
                 f'{self.source} is no runner checkpoint of dora_mm: give one, '
                 'or the config that it was trained with (--config)')
-        if not self.tracks:
-            raise ValueError(
-                f'{self.source}: a {self.cfg.model.type} does not track '
-                'objects: give a DoRA model')
         if self.checkpoint is None:
             return self._random_model
         model = self._build_model()

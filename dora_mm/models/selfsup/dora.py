@@ -7,7 +7,8 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from dora_mm.registry import MODELS, TRANSFORMS
-from ..utils import ObjectTracks, TrackFeatures, mean_overlap, plan_error
+from ..utils import (ObjectTracks, TrackFeatures, mean_overlap, plan_error,
+                     track_consistency)
 from ..utils.control_masks import MASK_CONTROLS, control_masks
 from ..utils.setting_checks import check_choice
 from .dino import DINO, in_compiled_step
@@ -150,7 +151,8 @@ class DoRA(DINO):
 
         Returns:
             dict[str, Tensor]: ``cls_attn`` (B, H, N) of the first frame,
-            ``object_masks`` (B, T, K, h / p, w / p), and the fields of
+            ``object_masks`` (B, T, K, h / p, w / p), ``consistency``, a
+            scalar (:func:`track_consistency`), and the fields of
             :class:`ObjectTracks`.
         """
         parts = [
@@ -167,6 +169,7 @@ class DoRA(DINO):
         return dict(
             cls_attn=feats.cls_attn,
             object_masks=masks['object_masks'],
+            consistency=track_consistency(tracks.track_attn, feats.key),
             **tracks._asdict())
 
     @torch.no_grad()
