@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Measure on one GPU, in at most nine minutes: the CUDA tests, the step, the
+# views, training end to end with its loader, and label propagation.
+#   bash benchmarks/gpu.sh OUT
+#   TINY=1 bash benchmarks/gpu.sh OUT    on a CPU: tiny sizes, more patience
+# PYTHON names an interpreter that imports torch and what dora_mm needs. Every
+# piece has its own time, and a log and a JSON file in OUT; one that fails
+# costs no other.
+set -uo pipefail
+
+out=${1:?give a folder for the results}
+python=${PYTHON:-python}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+mkdir -p "$out" && out=$(cd "$out" && pwd)
+cd "$root" || exit
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+
+device=(--device cuda)
+batches=(32 64 128) search=64 clips=32 frames=120
+step=(--dtype bf16) video=(--size 854 480 --seconds 42) total=530 slower=1
+seconds=20 train=(train_dataloader.batch_size=32 train_dataloader.num_workers=14)
+if [[ -n ${TINY:-} ]]; then
+    device=(--device cpu)
+    batches=(1) search=1 clips=1 frames=2
+    step=(--arch deit-tiny --frames 2 --logits 64 --local-views 2 --repeats 1)
+    video=(--size 160 96 --seconds 10 --fps 10) total=3600 slower=10
+    seconds=1 train=(train_dataloader.batch_size=2 train_dataloader.num_workers=1
+        train_dataloader.dataset.clip_len=2
+        train_dataloader.dataset.frame_stride=5 model.backbone.arch=deit-tiny
+        model.neck.in_channels=192 model.neck.out_channels=64
+        model.loss.out_channels=64)
+fi
+
+piece() { # name, seconds, command
+    local name=$1 limit=$(($2 * slower)) left=$((total - SECONDS))
+    local start=$SECONDS
+    shift 2
+    ((left < limit)) && limit=$left
+    ((limit > 5)) || { echo "$name: no time left"; return; }
+    timeout "$limit" "$@" >"$out/$name.log" 2>&1
+    local status=$?
+    echo "$name: exit $status, $((SECONDS - start)) s"
+}
+
+# No time is taken meanwhile.
+{
+    piece video 60 "$python" benchmarks/make_test_video.py "$out/walk.mp4" \
+        "${video[@]}"
+    piece prepare 60 "$python" tools/prepare_video.py "$out/walk.mp4" \
+        --out-dir "$out/store"
+    piece frames 30 "$python" -c '
+import sys
+from pathlib import Path
+
+import cv2
+
+out, number = Path(sys.argv[1]), int(sys.argv[2])
+(out / "frames").mkdir(exist_ok=True)
+video = cv2.VideoCapture(str(out / "walk.mp4"))
+for i in range(number):
+    _, frame = video.read()
+    cv2.imwrite(str(out / "frames" / f"{i:05}.jpg"), frame)
+height, width = frame.shape[:2]
+frame[:] = 0
+frame[height // 3:height // 2, width // 3:width // 2] = 255
+cv2.imwrite(str(out / "mask.png"), frame[..., 0])
+' "$out" "$frames"
+} &
+piece tests 60 "$python" -m pytest -q -k 'cuda or launches' \
+    tests/models/data_preprocessors
+wait
+
+for recipe in vit-s16_wt_released vit-s16_wt; do
+    for size in "${batches[@]}"; do
+        piece "step_${recipe}_$size" 60 "$python" benchmarks/step.py \
+            "${device[@]}" "${step[@]}" --config "dora/$recipe.py" \
+            --ways ours --batch "$size" --out "$out/step_${recipe}_$size.json"
+    done
+done
+piece views 45 "$python" benchmarks/views.py "${device[@]}" \
+    --clips "$clips" --repeats 3 --out "$out/views.json"
+piece end_to_end 120 "$python" benchmarks/end_to_end.py \
+    configs/dora/vit-s16_wt_released.py --seconds "$seconds" --warmup 2 \
+    --out "$out/end_to_end.json" --cfg-options \
+    "train_dataloader.dataset.video=$out/store/walk.mp4" "${train[@]}"
+piece davis 40 "$python" benchmarks/davis_speed.py "$out/frames" \
+    "$out/mask.png" "${device[@]}" --number "$frames" --repeats 1 \
+    --out "$out/davis.json"
+piece step_released_way 90 "$python" benchmarks/step.py "${device[@]}" \
+    "${step[@]}" --ways released --batch-search "$search" \
+    --search-seconds 40 --out "$out/step_released_way.json"
+
+"$python" - "$out" <<'PY'
+"""One table of all steps that were measured, and one file of all numbers."""
+import json
+import sys
+from pathlib import Path
+
+out = Path(sys.argv[1])
+found = {
+    path.stem: json.loads(path.read_text())
+    for path in sorted(out.glob('*.json')) if path.stem != 'all'
+}
+(out / 'all.json').write_text(json.dumps(found, indent=2))
+print('| what | clips | ms a step | clips/s | MFU | GiB | tracker ms |')
+print('|---|---:|---:|---:|---:|---:|---:|')
+for name, numbers in found.items():
+    if not name.startswith('step'):
+        continue
+    for way, row in numbers['rows'].items():
+        print(f'| {name[5:]}, {way} | {row["batch"]} '
+              f'| {1e3 * row["seconds"]:.1f} | {row["clips_per_sec"]:.1f} '
+              f'| {row["utilisation"]:.1%} '
+              f'| {row["memory"]["peak"] / 2**30:.1f} '
+              f'| {1e3 * row["stages"]["tracker"]["seconds"]:.1f} |')
+for name, numbers in found.items():
+    if not name.startswith('step'):
+        print(f'\n{name}: {json.dumps(numbers)}')
+PY
