@@ -52,5 +52,14 @@ def load_arrays(path: Union[str, Path]) -> Optional[Dict[str, np.ndarray]]:
     if hashlib.sha256(data).digest() != digest:
         warn(f'{path} is damaged, or of an older version: it is made anew')
         return None
+    try:
+        return _parse(data)
+    except SystemError:
+        # Python's parser, which numpy reads headers with, was seen to miscount
+        # its recursion once in thousands of reads. The bytes are whole.
+        return _parse(data)
+
+
+def _parse(data: bytes) -> Dict[str, np.ndarray]:
     with np.load(io.BytesIO(data)) as saved:
         return dict(saved)
