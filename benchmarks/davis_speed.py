@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MMLogger
 from PIL import Image
 from step_tools import describe
 
@@ -159,7 +158,6 @@ def main():
     parser.add_argument('--out', help='also write the figures to this JSON')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    MMLogger.get_current_instance().setLevel('WARNING')
     frames, mask = read(args.frames, args.mask, args.number)
     ours = LabelPropagation(
         dict(type='dora_mm.load_backbone', source=args.source), MEAN,

@@ -77,14 +77,11 @@ def embed(args: argparse.Namespace) -> Path:
         Path: Of ``features.npy``.
     """
     from mmengine.device import get_device
-    from mmengine.logging import MMLogger
 
     from dora_mm.apis.embed_images import embed_images
     from dora_mm.datasets.evaluation.image_source import ImageSource
     from dora_mm.models import ModelLoader
 
-    # random weights come with a line for each of hundreds of parameters
-    MMLogger.get_current_instance().setLevel('WARNING')
     source = ImageSource(args.source, args.root, args.interval)
     options = given_options(args)
     backbone = ModelLoader(

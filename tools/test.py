@@ -160,7 +160,6 @@ def main(argv=None):
     args = parse_args(argv)
     from mmengine.device import get_device
     from mmengine.dist import is_main_process
-    from mmengine.logging import MMLogger
     from mmengine.runner import Runner
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
@@ -170,8 +169,6 @@ def main(argv=None):
     cfg = merge_args(Config.fromfile(args.config), args, get_device())
     prepare_launch(cfg, get_device())
     cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
-    # random weights come with a line for each of hundreds of parameters
-    MMLogger.get_current_instance().setLevel('WARNING')
     with plain_checkpoints(args.trust):
         metrics = Runner.from_cfg(cfg).test()
     if is_main_process():

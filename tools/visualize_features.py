@@ -79,12 +79,7 @@ def visualize(args):
 
 
 def main(argv=None):
-    args = parse_args(argv)
-    from mmengine.logging import MMLogger
-
-    # random weights come with a line for each of hundreds of parameters
-    MMLogger.get_current_instance().setLevel('WARNING')
-    visualize(args)
+    visualize(parse_args(argv))
 
 
 if __name__ == '__main__':

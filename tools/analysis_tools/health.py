@@ -11,8 +11,6 @@ import argparse
 import math
 from typing import Any, Dict, Optional
 
-from mmengine.logging import MMLogger
-
 from dora_mm.engine import TeacherEMAHook
 from dora_mm.models import ModelLoader
 from dora_mm.models.evaluators.model_health import model_health
@@ -93,11 +91,8 @@ def measure(args) -> Dict[str, float]:
     return figures
 
 
-def main():
-    args = parse_args()
-    # random weights come with a line for each of hundreds of parameters
-    MMLogger.get_current_instance().setLevel('WARNING')
-    measure(args)
+def main(argv=None):
+    measure(parse_args(argv))
 
 
 if __name__ == '__main__':
