@@ -11,6 +11,7 @@ from dora_mm.models.evaluators import FrozenEncoder
 from dora_mm.registry import HOOKS
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
 from ..unwrap_model import unwrap_model
+from .labelled_loader import labelled_loader
 
 
 @HOOKS.register_module()
@@ -70,15 +71,8 @@ class KNNHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Build the loaders, so that a wrong path shows at once."""
         self.loaders = {
-            name:
-            runner.build_dataloader(
-                dict(
-                    dataset=dataset,
-                    batch_size=self.batch_size,
-                    num_workers=self.num_workers,
-                    sampler=dict(type='DefaultSampler', shuffle=False),
-                    collate_fn=dict(type='default_collate')),
-                seed=runner.seed)
+            name: labelled_loader(runner, dataset, self.batch_size,
+                                  self.num_workers)
             for name, dataset in self.datasets.items()
         }
         self.num_classes = len(

@@ -16,6 +16,7 @@ from dora_mm.models.evaluators import FrozenEncoder
 from dora_mm.registry import DATASETS, HOOKS
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
 from ..unwrap_model import unwrap_model
+from .labelled_loader import labelled_loader
 
 _KEY = 'linear_probe'
 
@@ -84,14 +85,8 @@ class LinearProbeHook(Hook):
                                      self.data_preprocessor)
         device = next(model.parameters()).device
         self.encoder.to(device)
-        self.test_loader = runner.build_dataloader(
-            dict(
-                dataset=self.datasets['test'],
-                batch_size=self.batch_size,
-                num_workers=self.num_workers,
-                sampler=dict(type='DefaultSampler', shuffle=False),
-                collate_fn=dict(type='default_collate')),
-            seed=runner.seed)
+        self.test_loader = labelled_loader(runner, self.datasets['test'],
+                                           self.batch_size, self.num_workers)
         train = DATASETS.build(self.datasets['train'])
         classes = common_classes(train, self.test_loader.dataset)
         channels = model.backbone.embed_dims

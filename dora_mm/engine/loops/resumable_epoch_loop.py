@@ -80,8 +80,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
     def _read(self, done: int) -> Iterator[Any]:
         """Batches from the epoch's batch ``done`` on."""
-        sampler, batch_size = self.dataloader.sampler, \
-            self.dataloader.batch_size
+        sampler = self.dataloader.sampler
+        batch_size = self.dataloader.batch_size
         # A resumed run takes over the checkpoint's seed after the sampler
         # was built.
         sampler.seed = self.runner.seed
