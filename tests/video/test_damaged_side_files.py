@@ -15,6 +15,7 @@ from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.preparation.source_video import Segment
 from dora_mm.video.preparation.stillness import Stillness
 from dora_mm.video.readers import load_video_index as _module
+from dora_mm.video.readers import saved_arrays
 from dora_mm.video.readers.load_video_index import index_file, load_video_index
 from dora_mm.video.shot_cuts import Changes
 from dora_mm.video.video_manifest import VideoManifest
@@ -168,3 +169,21 @@ def test_video_with_a_damaged_manifest_is_prepared_anew(
     (again, ), _ = prepare_videos([source], out, PrepareSettings())
     assert (again.status, again.manifest) == ('prepared', manifest)
     assert VideoManifest.load(out / path.name) == manifest
+
+
+def test_a_slip_of_the_parser_is_no_damage(tmp_path, monkeypatch):
+    """Python 3.11 raised one while numpy read a header of a whole file."""
+    values = dict(a=np.arange(3), b=np.array('text'))
+    saved_arrays.save_arrays(tmp_path / 'a.npz', values)
+    load, slips = np.load, [SystemError('recursion depth mismatch')]
+
+    def slip(*args, **kwargs):
+        if slips:
+            raise slips.pop()
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(np, 'load', slip)
+    found = saved_arrays.load_arrays(tmp_path / 'a.npz')
+    assert not slips and set(found) == set(values)
+    for name, value in values.items():
+        assert np.array_equal(found[name], value)
