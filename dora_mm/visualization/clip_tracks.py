@@ -10,7 +10,6 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from dora_mm.utils.pixels import resize_frames
 from dora_mm.video.readers import build_reader
 
 
@@ -128,13 +127,7 @@ def track_clip(model: nn.Module,
         attention in every frame; ``raw_track_attn`` and ``track_attn``
         (T, K, N); ``object_masks`` (T, K, h, w) in [0, 1]; ``heads`` (K,).
     """
-    preprocessor = model.data_preprocessor
-    side = preprocessor.global_views.size
-    frames = resize_frames(frames, (side, side))
-    clip = torch.from_numpy(frames).permute(0, 3, 1, 2)
-    clip = clip.to(preprocessor.mean.device).float() / 255
-    clip = clip - preprocessor.mean.reshape(3, 1, 1)
-    clip = clip / preprocessor.std.reshape(3, 1, 1)
+    clip = model.data_preprocessor.plain_view(frames)
     model.seed_step(seed)
     tracks = model.track(clip[None])
     # every frame as the first frame of its own clip

@@ -7,6 +7,7 @@ import math
 from numbers import Real
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+import numpy as np
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from dora_mm.models.utils.setting_checks import (check_choice, check_keys,
                                                  check_prob, check_range)
 from dora_mm.registry import MODELS
-from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
+from dora_mm.utils.pixels import RGB_MEAN, RGB_STD, resize_frames
 from .views.batch_checks import check_clips, clip_seeds
 from .views.batched_views import batched_views
 from .views.per_image_views import per_image_views
@@ -173,6 +174,21 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
                 for group in (self.global_views, self.local_views)
             }
         return dict(inputs=views, data_samples=samples)
+
+    def plain_view(self, frames: np.ndarray) -> Tensor:
+        """Frames as global views that nothing was drawn for.
+
+        Args:
+            frames (np.ndarray): uint8 (T, S, S, 3), RGB.
+
+        Returns:
+            Tensor: float32 (T, 3, size, size) of the global views, resized by
+            :func:`resize_frames` and normalised, on the model's device.
+        """
+        side = self.global_views.size
+        frames = torch.from_numpy(resize_frames(frames, (side, side)))
+        pixels = frames.permute(0, 3, 1, 2).to(self.mean.device).float() / 255
+        return (pixels - self.mean) / self.std
 
     def _make_views(self, clips: Tensor, seeds: List[int],
                     group: ViewGroup) -> Tensor:

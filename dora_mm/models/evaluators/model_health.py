@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from dora_mm.evaluation.health import alpha_req, rank_me, unique_prototypes
-from dora_mm.utils.pixels import resize_frames
 from ..utils import mean_overlap
 
 
@@ -37,7 +36,7 @@ def model_health(model: nn.Module, clips: Sequence[np.ndarray],
     teacher = model.teacher
     cls_tokens, patches, largest, tracks = [], [], [], []
     for clip in clips:
-        clip = _normalise(model, clip)
+        clip = model.data_preprocessor.plain_view(clip)[None]
         feats = teacher['backbone'].forward_track(clip)
         cls_tokens.append(feats.cls_token.flatten(0, 1).float())
         patches.append(feats.patch_tokens.flatten(0, 1).float())
@@ -55,16 +54,6 @@ def model_health(model: nn.Module, clips: Sequence[np.ndarray],
     for name in tracks[0] if tracks else ():
         found[name] = sum(figures[name] for figures in tracks) / len(tracks)
     return found
-
-
-def _normalise(model: nn.Module, clip: np.ndarray) -> Tensor:
-    """A clip as the model gets it, (1, T, 3, h, w)."""
-    views = model.data_preprocessor
-    side = views.global_views.size
-    pixels = torch.from_numpy(resize_frames(clip, (side, side)))
-    pixels = pixels.permute(0, 3, 1, 2).to(views.mean.device).float() / 255
-    mean, std = (v.reshape(3, 1, 1) for v in (views.mean, views.std))
-    return ((pixels - mean) / std)[None]
 
 
 def _track_figures(model: nn.Module, clip: Tensor,
