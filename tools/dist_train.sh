@@ -24,6 +24,11 @@ else
         --master_addr "${MASTER_ADDR:-127.0.0.1}"
         --master_port "${PORT:-29500}")
 fi
+if ((gpus > 1)); then
+    # What torchrun and mmengine would choose, and warn of.
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+    export MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
+fi
 exec "${PYTHON:-python}" -m torch.distributed.run "${rendezvous[@]}" \
     --nproc_per_node "$gpus" \
     "$here/train.py" "$config" --launcher pytorch "$@"

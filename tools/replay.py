@@ -17,7 +17,6 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.checkpoints.plain_checkpoints import (check_named_files,
@@ -25,6 +24,7 @@ from dora_mm.checkpoints.plain_checkpoints import (check_named_files,
                                                    plain_checkpoints)
 from dora_mm.checkpoints.run_config import check_runnable, checkpoint_config
 from dora_mm.checkpoints.safe_load import load_trusted
+from dora_mm.engine.quiet_runner import QuietRunner
 from dora_mm.engine.unwrap_model import unwrap_model
 from dora_mm.utils.launch import prepare_launch
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
@@ -144,7 +144,7 @@ def main(argv=None):
         ) from error
     cfg = replay_config(folder, report['iteration'], args.launcher, args.trust)
     prepare_launch(cfg, get_device())
-    runner = Runner.from_cfg(cfg)
+    runner = QuietRunner.from_cfg(cfg)
     watch = WatchModules(report['iteration'])
     runner.register_hook(watch)
     try:

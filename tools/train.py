@@ -232,9 +232,9 @@ def main(argv=None):
     args = parse_args(argv)
     from mmengine.device import get_device
     from mmengine.registry import RUNNERS
-    from mmengine.runner import Runner
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
+    from dora_mm.engine.quiet_runner import QuietRunner
     if not osp.isfile(args.config):
         raise ValueError(f'config must be a file, but got {args.config}: '
                          '"dora-mm configs" lists those of dora_mm')
@@ -249,7 +249,7 @@ def main(argv=None):
         choose_checkpoint(cfg)
         runner = (
             RUNNERS.build(cfg)
-            if 'runner_type' in cfg else Runner.from_cfg(cfg))
+            if 'runner_type' in cfg else QuietRunner.from_cfg(cfg))
         runner.train()
 
 

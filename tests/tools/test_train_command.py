@@ -80,6 +80,7 @@ def start(*command):
 def finish(process):
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output[-5000:]
+    return output
 
 
 def losses(log):
@@ -123,9 +124,10 @@ def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
 
 def test_two_processes_equal_one_with_the_joined_batch(write_config, tmp_path):
     config = write_config('two', batch=4)
-    finish(
+    screen = finish(
         start('bash', ROOT / 'tools/dist_train.sh', config, 2, '--work-dir',
               tmp_path / 'two'))
+    assert 'environment variable' not in screen
     config = write_config('one', batch=8)
     finish(
         start(sys.executable, ROOT / 'tools/train.py', config, '--work-dir',
@@ -196,5 +198,26 @@ def test_deleted_file_is_read_on(write_config, tmp_path):
                     '--work-dir', tmp_path / 'gone')
     wait_for_iterations(process, tmp_path / 'gone.jsonl', 3)
     os.remove(video)
-    finish(process)
+    screen = finish(process)
     assert len(losses(tmp_path / 'gone.jsonl')) == 20
+    log, = (tmp_path / 'gone').glob('*/*.log')
+    check_first_words(screen, log)
+
+
+def check_first_words(screen, log):
+    """All that a run says before its first loss is of use."""
+    lines = [line.split(' - ', 3)[-1] for line in screen.splitlines()]
+    first = next(i for i, line in enumerate(lines) if 'loss: ' in line)
+    expected = (f'log, config and environment: {log}',
+                r'1 video, 80 clips, \d+ s to open',
+                r'\d+ parameters with weight decay, .*',
+                f'Checkpoints will be saved to {log.parents[1]}.',
+                r'Epoch\(train\) \[1\]\[ 1/10\] .*')
+    assert first == len(expected) - 1, screen
+    for line, pattern in zip(lines, expected):
+        assert re.fullmatch(pattern, line), line
+    assert 'Exp name' not in screen
+    text = log.read_text()
+    for name in ('System environment', 'train_cfg', 'StepSeedHook',
+                 'Distributed training is not used'):
+        assert name in text
