@@ -32,10 +32,11 @@ def test_it_builds(name):
     assert sum(len(g['params'])
                for g in wrapper.optimizer.param_groups) == len(trained)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        with DATASETS.switch_scope_and_registry(None) as registry:
-            assert registry.get(loader.dataset.type) is not None
-        for step in loader.dataset.pipeline:
-            TRANSFORMS.build(step)
+        for dataset in loader.dataset.get('datasets', [loader.dataset]):
+            with DATASETS.switch_scope_and_registry(None) as registry:
+                assert registry.get(dataset.type) is not None
+            for step in dataset.pipeline:
+                TRANSFORMS.build(step)
 
 
 def test_segmentation_is_ibots():

@@ -1,4 +1,4 @@
-"""The ADE20K recipes, by mmsegmentation's own tools/train.py."""
+"""The recipes of segmentation, by mmsegmentation's own tools/train.py."""
 import re
 
 import numpy as np
@@ -7,7 +7,11 @@ import torch
 from clean_python import ROOT
 from hosts import (ARCH, SCHEDULE, assert_backbone_is_frozen,
                    assert_layer_decay, train)
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
+
+from dora_mm import config_path
 
 pytest.importorskip('mmseg')
 
@@ -108,6 +112,59 @@ def test_linear_keeps_the_backbone_and_resumes(write_config, published,
     name = 'decode_head.conv_seg.weight'
     assert not torch.equal(again.checkpoint['state_dict'][name],
                            run.checkpoint['state_dict'][name])
+
+
+def write_voc(root, image, labels):
+    """A picture in each list; the borders of objects are void, 255."""
+    root = root / 'data/VOCdevkit/VOC2012'
+    for name in ('ImageSets/Segmentation', 'JPEGImages', 'SegmentationClass',
+                 'SegmentationClassAug'):
+        (root / name).mkdir(parents=True)
+    labels = np.where(labels == 2, 255, labels * 20)
+    for split in ('train', 'aug', 'val'):
+        image.save(root / f'JPEGImages/{split}.jpg')
+        kind = 'Aug' if split == 'aug' else ''
+        Image.fromarray(labels.astype(np.uint8)).save(
+            root / f'SegmentationClass{kind}/{split}.png')
+        (root / f'ImageSets/Segmentation/{split}.txt').write_text(split)
+    return {0, 20, 255}, 2
+
+
+def write_cityscapes(root, image, labels):
+    """A picture of a town in each split, with the ids that are trained."""
+    root = root / 'data/cityscapes'
+    labels = np.where(labels == 2, 255, labels * 18)
+    for split, town in (('train', 'aachen'), ('val', 'lindau')):
+        stem = f'{split}/{town}/{town}_000000_000019'
+        for kind in ('leftImg8bit', 'gtFine'):
+            (root / kind / split / town).mkdir(parents=True)
+        image.save(root / f'leftImg8bit/{stem}_leftImg8bit.png')
+        Image.fromarray(labels.astype(np.uint8)).save(
+            root / f'gtFine/{stem}_gtFine_labelTrainIds.png')
+    return {0, 18, 255}, 1
+
+
+@pytest.mark.parametrize('name, write', [('voc12', write_voc),
+                                         ('cityscapes', write_cityscapes)])
+def test_layouts_of_linear_segmentation(name, write, tmp_path, monkeypatch,
+                                        draw_squares):
+    """Images and masks as they lie on disk meet the classes of the head."""
+    monkeypatch.chdir(tmp_path)
+    image, masks = draw_squares(0, size=600)
+    found, train_images = write(tmp_path, image, masks[0] + 2 * masks[1])
+    cfg = Config.fromfile(
+        config_path(f'benchmarks/mmsegmentation/linear_vit-s16_{name}-40k'))
+    init_default_scope('mmseg')
+    train, val = (
+        DATASETS.build(loader.dataset)
+        for loader in (cfg.train_dataloader, cfg.val_dataloader))
+    assert len(train) == train_images and len(val) == 1
+    sample = val[0]['data_samples']
+    assert set(sample.gt_sem_seg.data.unique().tolist()) == found
+    assert len(val.metainfo['classes']) == cfg.model.decode_head.num_classes
+    for i in range(train_images):
+        labels = train[i]['data_samples'].gt_sem_seg.data
+        assert set(labels.unique().tolist()) <= found
 
 
 def test_config_of_the_readme(tmp_path, published, draw_squares):

@@ -11,33 +11,10 @@
 #   ViT-S try 3e-5, 1e-4, 3e-4, 8e-4, 3e-3 (optim_wrapper.optimizer.lr) and say
 #   which one it was.
 _base_ = [
-    '_base_/ade20k_512.py', '_base_/vit-s16_512.py', '_base_/adamw_160k.py',
+    '_base_/ade20k_512.py', '_base_/linear_512.py', '_base_/adamw_160k.py',
     '_base_/default_runtime.py'
 ]
-num_classes = 150
-embed_dims = 384
 
 model = dict(
     data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(frozen_stages=12),
-    decode_head=dict(
-        type='FCNHead',
-        in_channels=[embed_dims] * 4,
-        in_index=[0, 1, 2, 3],
-        input_transform='resize_concat',
-        channels=embed_dims * 4,
-        num_convs=0,
-        concat_input=False,
-        dropout_ratio=0.,
-        num_classes=num_classes,
-        align_corners=False,
-        loss_decode=dict(
-            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
-    train_cfg=dict(),
-    test_cfg=dict(mode='slide', crop_size=_base_.crop_size, stride=(341, 341)))
-
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(
-        type='AdamW', lr=8e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(bias_decay_mult=0.))
+    decode_head=dict(num_classes=150))
