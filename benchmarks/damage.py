@@ -6,12 +6,15 @@
 Of a film in H.264, and of what `prepare_video.py` makes of it in both
 encodings, copies are damaged at a random place: one bit is flipped, or one
 sector is lost, which reads as zeros. All clips of 8 frames in a row are read
-as training reads them, with an index that is made of the damaged copy, and
-compared with the sound file. A clip is damaged if it is refused, raises or
-differs; silently wrong if it only differs. Damaged copies of the film are
-prepared as well: a frame that differs from the sound result, and is not
-excluded by the manifest, is silently wrong. Ends with status 1 if there are
-more than the bars allow.
+as training reads them, and compared with the sound file. A clip is damaged if
+it is refused, raises or differs; silently wrong if it only differs. Damaged
+copies of the film are prepared as well: a frame that differs from the sound
+result, and is not excluded by the manifest, is silently wrong.
+
+The index of a film has checksums, so it is measured twice: damaged since it
+was indexed, and damaged before, where nothing but the decoder tells. A store
+holds its checksums, so its copies are indexed as they are. Ends with status 1
+if there are more silently wrong ones than the bars allow.
 """
 import argparse
 import json
@@ -28,11 +31,12 @@ from make_test_video import encode, numbered_frames
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.readers import build_reader
+from dora_mm.video.readers.probe_video import probe_video
 
 CLIP_LEN = 8
 SECTOR = 2048
 SIZE, NUM_FRAMES, FPS = (320, 180), 120, 25
-# Highest share of the damaged clips that may be silently wrong.
+# Highest share of the damaged clips of a film that may be silently wrong.
 BARS = dict(bit=.01, sector=.05)
 _BAR_OF_STORE = .005
 
@@ -100,39 +104,63 @@ def measure(args, folder):
     film = folder / 'film.mp4'
     encode(film, numbered_frames(args.source, SIZE, NUM_FRAMES, FPS), FPS,
            'libx264', dict(preset='veryfast', crf='23', g='50', bf='3'))
-    files = {'film (H.264)': film}
+    stores = {}
     for encoding in ('mjpeg', 'h264'):
-        files[f'store ({encoding})'], manifest = prepare(
+        stores[f'store ({encoding})'], manifest = prepare(
             film, folder / encoding, encoding)
         if encoding == 'mjpeg':
-            prepared = kept_frames(files['store (mjpeg)'], manifest,
+            prepared = kept_frames(stores['store (mjpeg)'], manifest,
                                    NUM_FRAMES)
     rows = []
     for kind in BARS:
-        for name, path in files.items():
-            rows.append(_damage(name, kind, path, folder, args, None))
-        rows.append(
-            _damage('film, prepared', kind, film, folder, args, prepared))
+        for since in (True, False):
+            rows.append(_damage('film (H.264)', kind, since, film, args))
+            rows.append(
+                _damage('film, prepared', kind, since, film, args, prepared))
+        for name, path in stores.items():
+            rows.append(_damage(name, kind, False, path, args))
     return rows
 
 
-def _damage(name, kind, path, folder, args, prepared):
+def damage_file(path, copy, kind, since, rng):
+    """Write a damaged copy of a file.
+
+    Args:
+        path (Path): The file.
+        copy (Path): Where to.
+        kind (str): See :func:`damaged`.
+        since (bool): Index the copy before it is damaged, and keep its time,
+            as a disk does that decays.
+        rng (np.random.Generator): Source of the random numbers.
+    """
+    copy.parent.mkdir(exist_ok=True)
+    data = path.read_bytes()
+    copy.write_bytes(data)
+    if since:
+        probe_video(str(copy))
+    status = copy.stat()
+    copy.write_bytes(damaged(data, kind, rng))
+    if since:
+        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _damage(name, kind, since, path, args, prepared=None):
     """The row of a file; its frames as prepared, if it is to be prepared."""
-    row = dict(file=name, damage=kind, copies=0, all=0, refused=0, wrong=0)
-    rng, data = np.random.default_rng(args.seed), path.read_bytes()
+    row = dict(file=name, damage=kind, since=since, copies=0, all=0,
+               refused=0, wrong=0)
+    rng = np.random.default_rng(args.seed)
     right = prepared or read_all(path, NUM_FRAMES)
-    for number in range(args.files):
-        copy = folder / 'damaged' / f'{number}.mp4'
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_bytes(damaged(data, kind, rng))
-        if prepared is None:
-            got = read_all(copy, NUM_FRAMES)
-        else:
-            result, manifest = prepare(copy, folder / f'{kind}{number}',
-                                       'mjpeg')
-            got = [None] * NUM_FRAMES
-            if result is not None:
-                got = kept_frames(result, manifest, NUM_FRAMES)
+    for _ in range(args.files):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, 'damaged', 'copy.mp4')
+            damage_file(path, copy, kind, since, rng)
+            if prepared is None:
+                got = read_all(copy, NUM_FRAMES)
+            else:
+                result, manifest = prepare(copy, Path(folder, 'out'), 'mjpeg')
+                got = [None] * NUM_FRAMES
+                if result is not None:
+                    got = kept_frames(result, manifest, NUM_FRAMES)
         compare(got, right, row)
         row['copies'] += 1
     row['share'] = row['wrong'] / max(1, row['refused'] + row['wrong'])
@@ -159,7 +187,8 @@ def main():
           '| share | bar |')
     print('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
     for row in rows:
-        print(f'| {row["file"]} | {row["damage"]} | {row["copies"]} '
+        since = ' since its index' if row['since'] else ''
+        print(f'| {row["file"]} | {row["damage"]}{since} | {row["copies"]} '
               f'| {row["all"]} | {row["refused"]} | {row["wrong"]} '
               f'| {row["share"]:.1%} | {row["bar"]:.1%} |')
     print(f'{time.process_time() - start:.0f} s of CPU time')

@@ -5,7 +5,9 @@ import av
 import numpy as np
 
 from dora_mm.video.display import Display, same_shape
+from dora_mm.video.readers.decode_sound import decode_sound
 from dora_mm.video.readers.open_film import film_packets, open_film
+from dora_mm.video.readers.packet_sums import checked_packets
 from dora_mm.video.readers.pyav_reader import PyAVReader
 
 _SEGMENT_SECONDS = 60
@@ -163,22 +165,23 @@ class SourceVideo:
 
     def _decode_all(self, end: int) -> Iterator:
         """Numbers and frames in the order of decoding, from the first on."""
-        next_number = 0
+        index, next_number = self.index, 0
+        # Without times nothing tells how many frames damage has cost.
+        errors_from = None
+        if not index.has_odd_times and len(index.key_times):
+            errors_from = int(index.key_times[0])
         container, stream = open_film(self.path)
         with container:
-            for packet in film_packets(container, stream):
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError:
-                    continue  # the frame is missing in what comes out
-                for frame in frames:
-                    number = next_number
-                    if not self.index.has_odd_times:
-                        number = self.index.find(frame.pts)
-                    if number is None or not next_number <= number < end:
-                        continue
-                    yield number, frame
-                    next_number = number + 1
+            packets = checked_packets(film_packets(container, stream), index)
+            for frame in decode_sound(stream.codec_context, packets,
+                                      errors_from, index.run_up):
+                number = next_number
+                if not index.has_odd_times:
+                    number = index.find(frame.pts)
+                if number is None or not next_number <= number < end:
+                    continue
+                yield number, frame
+                next_number = number + 1
 
     def _key_numbers(self) -> np.ndarray:
         """Numbers of the key frames that are shown, ascending."""

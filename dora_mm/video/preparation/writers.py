@@ -1,5 +1,3 @@
-import struct
-import zlib
 from abc import ABCMeta, abstractmethod
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +7,7 @@ import av
 import numpy as np
 import simplejpeg
 
-from dora_mm.video.readers.mjpeg_reader import CHECKSUM_HEADER
+from dora_mm.video.readers.packet_sums import sign_jpeg
 
 _BT601 = 5  # as in the H.264 standard's table of matrix coefficients
 _LIMITED = 1
@@ -89,9 +87,7 @@ class MJPEGWriter(VideoWriter):
     def write(self, planes: Sequence[np.ndarray], times: int = 1) -> None:
         """See :meth:`VideoWriter.write`."""
         jpeg = simplejpeg.encode_jpeg_yuv_planes(*planes, **self.SETTINGS)
-        rest = jpeg[2:]
-        comment = CHECKSUM_HEADER + struct.pack('>I', zlib.crc32(rest))
-        jpeg = jpeg[:2] + comment + rest
+        jpeg = sign_jpeg(jpeg)
         for _ in range(times):
             packet = av.Packet(jpeg)
             packet.stream = self._stream

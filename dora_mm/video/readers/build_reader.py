@@ -17,8 +17,9 @@ def choose_reader(info: VideoInfo) -> type:
     """The reader that is exact and fast on a file.
 
     Prepared videos: :class:`MJPEGReader`. Others: :class:`PyAVReader`, which
-    reports damage and is the faster one; :class:`DecordReader` conceals
-    damage.
+    reports damage, compares packets with their checksums and is the faster
+    one. :class:`DecordReader` conceals damage and hands out no packets that
+    could be compared.
 
     Args:
         info (VideoInfo): The file's description.

@@ -4,7 +4,7 @@ import json
 import zlib
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import av
 import numpy as np
@@ -17,6 +17,7 @@ from dora_mm.video.file_identity import file_identity
 from .load_video_index import index_file, load_video_index
 from .mjpeg_reader import MJPEGReader
 from .open_film import film_packets, open_film
+from .packet_sums import own_sum_fits
 from .pyav_reader import PyAVReader
 from .seek_to_key import decode_after_seek, seek_to_key, sound_from
 from .video_index import VideoIndex
@@ -63,6 +64,12 @@ def _summary(picture: np.ndarray) -> tuple:
             picture[::rows, ::columns].astype(np.int16))
 
 
+def _decode(packet: Any) -> list:
+    if packet.size and own_sum_fits(packet) is False:
+        raise ValueError('its checksum differs')
+    return packet.decode()
+
+
 def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
                    stop: int) -> _Pass:
     """Decode from the first frame on, without seek and index."""
@@ -72,7 +79,7 @@ def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
     with container:
         try:
             for frame in chain.from_iterable(
-                    packet.decode()
+                    _decode(packet)
                     for packet in film_packets(container, stream)):
                 if frame.is_corrupt:
                     break

@@ -48,9 +48,11 @@ class DecordReader(VideoReader):
     a clip near a damaged place is replaced always or never.
 
     decord conceals damage: it returns wrong pictures without an error where
-    :class:`PyAVReader` raises one. It cannot read AV1 and returns other frames
-    than those asked for in files with open GOPs or an edit list, in AVI and
-    in ASF; :meth:`check_video` compares it with decoding from the start.
+    :class:`PyAVReader` raises one, also from packets that have changed since
+    the file was indexed, as it hands out none to compare. It cannot read AV1
+    and returns other frames than those asked for in files with open GOPs or
+    an edit list, in AVI and in ASF; :meth:`check_video` compares it with
+    decoding from the start.
 
     Args:
         path (str): The file.

@@ -4,6 +4,7 @@ import json
 import os
 from contextlib import contextmanager
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 from typing import Iterator, Optional
 
@@ -14,8 +15,9 @@ from .video_index import VideoIndex
 from .warn import warn
 
 # Raise it when the meaning of an index changes: old ones are made anew.
-_VERSION = 3
-_ARRAYS = ('times', 'key_times', 'positions', 'sizes')
+_VERSION = 4
+_ARRAYS = ('times', 'key_times', 'positions', 'sizes', 'packet_sums',
+           'key_packets')
 _FRACTIONS = ('fps', 'time_base')
 
 
@@ -88,7 +90,9 @@ def load_video_index(path: str) -> VideoIndex:
     """
     check_video_file(path)
     file = index_file(path)
-    identity = dict(version=_VERSION, **file_identity(path))
+    # Another FFmpeg may cut a stream into other packets.
+    identity = dict(
+        version=_VERSION, av=version('av'), **file_identity(path))
     index = _load(file, identity)
     if index is not None:
         return index

@@ -1,17 +1,13 @@
 import os
-import struct
-import zlib
 from typing import Optional, Sequence
 
 import numpy as np
 
+from .packet_sums import own_sum_fits, packet_sum
 from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
-# A JPEG comment behind the first two bytes; four bytes of CRC-32 of all that
-# follows are its end.
-CHECKSUM_HEADER = b'\xff\xfe\x00\x0bcrc32'
 _REMEDY = ('Make the file anew with python tools/prepare_video.py, or leave '
            'it out')
 
@@ -61,7 +57,7 @@ class MJPEGReader(VideoReader):
             number (int): Frame number, in [0, :attr:`num_frames`).
         """
         try:
-            return _has_checksum(self._read(number))
+            return own_sum_fits(self._read(number)) is not None
         except VideoDecodeError:
             return False
 
@@ -79,6 +75,12 @@ class MJPEGReader(VideoReader):
                               number) from error
         if len(data) != size:
             raise self._error(f'the file ends inside frame {number}', number)
+        sums = self.index.packet_sums
+        if len(sums) and sums[number] != packet_sum(
+                data, int(self.index.times[number])):
+            raise self._error(
+                f'the JPEG of frame {number} is damaged: it has changed since '
+                'the file was indexed', number)
         return data
 
     def _error(self,
@@ -107,7 +109,8 @@ def decode_jpegs(jpegs: Sequence[bytes], path: str,
     clip = None
     for t, (jpeg, number) in enumerate(zip(jpegs, indices)):
         try:
-            _check_sum(jpeg)
+            if own_sum_fits(jpeg) is False:
+                raise ValueError('its checksum differs')
             if clip is None:
                 size = simplejpeg.decode_jpeg_header(jpeg)[:2]
                 clip = np.empty((len(jpegs), *size, 3), np.uint8)
@@ -117,17 +120,3 @@ def decode_jpegs(jpegs: Sequence[bytes], path: str,
                 path, f'the JPEG of frame {number} is damaged: {error}',
                 _REMEDY, int(number)) from error
     return clip
-
-
-def _has_checksum(jpeg: bytes) -> bool:
-    return jpeg[2:2 + len(CHECKSUM_HEADER)] == CHECKSUM_HEADER
-
-
-def _check_sum(jpeg: bytes) -> None:
-    """Compare a JPEG with its checksum, if it has one."""
-    if not _has_checksum(jpeg):
-        return
-    begin = 2 + len(CHECKSUM_HEADER)
-    if struct.unpack_from('>I', jpeg, begin)[0] != zlib.crc32(
-            jpeg[begin + 4:]):
-        raise ValueError('its checksum differs')

@@ -76,6 +76,9 @@ class PyAVReader(VideoReader):
         try:
             self._open()
             found = self._decode(sorted(set(times)))
+        except VideoDecodeError:
+            self.close()
+            raise
         except Exception as error:
             self.close()
             raise self._error(error, int(indices[0])) from error
@@ -92,20 +95,27 @@ class PyAVReader(VideoReader):
         Yields:
             tuple[int, av.VideoFrame]: Frame number and frame as decoded,
             neither scaled nor converted. A number is left out if the frame
-            cannot be decoded.
+            cannot be decoded, or if damage may reach it.
 
         Raises:
             VideoDecodeError: If the file cannot be opened, or there is no key
                 frame to start from.
         """
+        from .decode_sound import decode_sound  # imports PyAV
+        from .seek_to_key import sound_from
+
         try:
             self._open()
             first, last = (int(self.index.times[i]) for i in (begin, end - 1))
             run_up = self.index.run_up
             if self.index.has_open_gop:
                 run_up = max(run_up, 1)  # no frame is read again here
-            packets = self._packets_from(first, run_up)
-            for frame in self._decode_range(packets, first, last):
+            start = sound_from(self.index.key_times,
+                               self.index.key_number(first), run_up)
+            packets = self._skipping(
+                self._packets_from(first, run_up), first, last)
+            for frame in decode_sound(self._stream.codec_context, packets,
+                                      start, self.index.run_up):
                 number = self.index.find(frame.pts)
                 if number is not None and begin <= number < end:
                     yield number, frame
@@ -172,11 +182,22 @@ class PyAVReader(VideoReader):
         if not os.path.isfile(self.path):
             raise FileNotFoundError('the file is gone')
         from .open_film import open_film  # imports PyAV
+        from .packet_sums import header_sum
 
-        self._container, self._stream = open_film(self.path, self.num_threads)
+        container, stream = open_film(self.path, self.num_threads)
+        if header_sum(stream) != self.index.header_sum:
+            container.close()
+            raise self._changed('the header')
+        self._container, self._stream = container, stream
         self._owned = weakref.finalize(self, _keep_if_foreign, os.getpid(),
                                        self._container)
         self._owned.atexit = False
+
+    def _changed(self, what: str) -> VideoDecodeError:
+        return VideoDecodeError(
+            self.path, f'{what} is damaged: it has changed since it was '
+            'written or indexed', 'Copy, download or prepare the file again, '
+            'or leave it out')
 
     def _error(self,
                error: Exception,
@@ -184,13 +205,21 @@ class PyAVReader(VideoReader):
         return VideoDecodeError(self.path, f'{type(error).__name__}: {error}',
                                 REPAIR, frame)
 
-    def _packets_from(self, time: int, run_up: int) -> Iterator:
-        """Packets from ``run_up`` key frames before that of a time on."""
+    def _packets_from(self, time: int,
+                      run_up: int) -> Iterator[Tuple[Any, bool]]:
+        """Packets from ``run_up`` key frames before that of a time on.
+
+        And whether each is what it was when the file was indexed.
+        """
+        from .packet_sums import checked_packets
         from .seek_to_key import seek_to_key  # imports PyAV
 
-        first = max(0, self.index.key_number(time) - run_up)
-        return seek_to_key(self._container, self._stream, self.index.key_times,
-                           first)
+        index = self.index
+        first = max(0, index.key_number(time) - run_up)
+        packets = seek_to_key(self._container, self._stream, index.key_times,
+                              first)
+        number = int(index.key_packets[first]) if len(index.key_packets) else 0
+        return checked_packets(packets, index, number)
 
     def _skip_unless(self, wanted: bool) -> None:
         """Leave out the next picture if no other one refers to it."""
@@ -223,7 +252,9 @@ class PyAVReader(VideoReader):
         found, unsent = {}, set(run)
         start = sound_from(self.index.key_times,
                            self.index.key_number(min(run)), run_up)
-        for packet in self._packets_from(min(run), run_up):
+        for packet, whole in self._packets_from(min(run), run_up):
+            if not whole:
+                raise self._changed(f'the packet at time {packet.pts}')
             self._skip_unless(packet.pts in run)
             frames = decode_after_seek(packet, start)
             unsent.discard(packet.pts)
@@ -244,19 +275,12 @@ class PyAVReader(VideoReader):
                               'came out of the decoder')
         return found
 
-    def _decode_range(self, packets: Iterator, first: int,
-                      last: int) -> Iterator:
-        """Frames of the times from ``first`` to ``last``, and others."""
-        import av
-
-        for packet in packets:
-            wanted = packet.pts is not None and first <= packet.pts <= last
-            self._skip_unless(wanted)
-            try:
-                yield from packet.decode()
-            except av.error.FFmpegError:
-                # The frame is missing in what comes out.
-                pass
+    def _skipping(self, packets: Iterator, first: int, last: int) -> Iterator:
+        """Packets, to be decoded at once; pictures outside may be left out."""
+        for packet, whole in packets:
+            self._skip_unless(packet.pts is not None
+                              and first <= packet.pts <= last)
+            yield packet, whole
 
 
 def _keep_if_foreign(pid: int, container: Any) -> None:

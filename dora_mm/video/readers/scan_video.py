@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from .open_film import film_packets, open_film
+from .packet_sums import header_sum, own_sum_fits, packet_sum
 from .seek_to_key import decode_after_seek, seek_to_key, sound_from
 from .video_index import VideoIndex
 
@@ -20,6 +21,8 @@ class _Packets:
     positions: array = field(default_factory=lambda: array('q'))
     sizes: array = field(default_factory=lambda: array('q'))
     key_times: array = field(default_factory=lambda: array('q'))
+    sums: array = field(default_factory=lambda: array('I'))
+    key_packets: array = field(default_factory=lambda: array('q'))
     num_hidden: int = 0
     has_open_gop: bool = False
     has_odd_times: bool = False
@@ -42,9 +45,20 @@ def _scan_entries(stream) -> _Packets:
     return packets
 
 
+def _are_signed(path: str, packets: _Packets) -> bool:
+    """Whether JPEGs hold their checksums: the first one, or another."""
+    with open(path, 'rb') as file:
+        for place in list(zip(packets.positions, packets.sizes))[:3]:
+            file.seek(place[0])
+            if own_sum_fits(file.read(place[1])) is not None:
+                return True
+    return False
+
+
 def _scan_packets(container, stream) -> _Packets:
     """From one pass over the file, as :func:`film_packets` goes."""
     packets = _Packets()
+    signed: List[Optional[bool]] = []
     # Only decoders of these codecs hold frames back, so elsewhere the order
     # of decoding is that of presentation.
     reorders = stream.codec_context.has_b_frames
@@ -55,6 +69,10 @@ def _scan_packets(container, stream) -> _Packets:
                 continue
             if packet.is_corrupt:  # the file ends inside it
                 break
+            if packet.is_keyframe:
+                packets.key_packets.append(len(signed))
+            signed.append(own_sum_fits(packet))
+            packets.sums.append(packet_sum(packet, packet.pts))
             time = packet.pts
             if time is None:
                 time = packet.dts
@@ -73,6 +91,11 @@ def _scan_packets(container, stream) -> _Packets:
     except av.error.FFmpegError:
         # What comes after the damage cannot be reached by a reader either.
         pass
+    if 2 * sum(fits is not None for fits in signed) > len(signed):
+        # Damage may have taken the checksum itself.
+        for number, fits in enumerate(signed):
+            if not fits:
+                packets.sums[number] ^= 0xffffffff
     return packets
 
 
@@ -191,8 +214,8 @@ def _average_rate(stream, times: np.ndarray) -> Fraction:
 def scan_video(path: str) -> VideoIndex:
     """Make the index of a file, and check that its last frames decode.
 
-    Reads the file once from end to end (files of JPEGs not at all), and
-    decodes one key frame and the last group of pictures.
+    Reads the file once from end to end (prepared files of JPEGs not at all),
+    and decodes one key frame and the last group of pictures.
 
     Args:
         path (str): The file.
@@ -222,12 +245,19 @@ def _index_of(path: str, container, stream) -> VideoIndex:
     # An index that is not of the length promised is not complete.
     complete = 0 < stream.frames == num_entries
     is_jpeg = complete and codec == 'mjpeg'
-    packets = (
-        _scan_entries(stream) if is_jpeg else _scan_packets(container, stream))
+    header = header_sum(stream)
+    packets = _scan_entries(stream) if is_jpeg else None
+    if packets is None or not _are_signed(path, packets):
+        entries, packets = packets, _scan_packets(container, stream)
+        is_jpeg = entries is not None and entries.times == packets.times
+        if is_jpeg:
+            packets.positions, packets.sizes = entries.positions, entries.sizes
     times = np.array(packets.times, np.int64)
     order = np.argsort(times, kind='stable')
-    times, key_times = times[order], np.sort(
-        np.array(packets.key_times, np.int64))
+    times = times[order]
+    key_times = np.array(packets.key_times, np.int64)
+    key_order = np.argsort(key_times, kind='stable')
+    key_times = key_times[key_order]
     positions, sizes = (
         np.array(a, np.int64)[order] if is_jpeg else np.empty(0, np.int64)
         for a in (packets.positions, packets.sizes))
@@ -259,6 +289,10 @@ def _index_of(path: str, container, stream) -> VideoIndex:
         key_times=key_times,
         positions=positions[good],
         sizes=sizes[good],
+        packet_sums=np.array(packets.sums, np.uint32),
+        key_packets=np.array(packets.key_packets, np.int64)[
+            key_order if len(packets.sums) else slice(0)],
+        header_sum=header,
         num_promised=promised - begin,
         num_cut=promised - begin - len(times) if end_is_cut else 0,
         has_edit_list=packets.num_hidden > 0,

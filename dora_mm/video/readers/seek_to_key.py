@@ -2,6 +2,8 @@ from typing import Any, Iterator, List, Sequence
 
 from av.error import FFmpegError
 
+from .packet_sums import own_sum_fits
+
 
 def seek_to_key(container, stream, key_times: Sequence[int],
                 number: int) -> Iterator:
@@ -24,17 +26,19 @@ def seek_to_key(container, stream, key_times: Sequence[int],
         LookupError: If the file has no such key frame.
     """
     time = int(key_times[number])
-    back = 0
-    while True:
-        start = number - back
-        # Before the first key frame there may be times below its own.
-        target = int(
-            key_times[start]) if start >= 0 else int(key_times[0]) - (1 << 40)
+    # Before the first key frame there may be times below its own; some
+    # demuxers know none below zero.
+    starts = [int(key_times[number])]
+    back = 1
+    while back <= number:
+        starts.append(int(key_times[number - back]))
+        back *= 2
+    for target in (*starts, int(key_times[0]) - (1 << 40), 0):
         try:
             container.seek(target, stream=stream)
             packets = container.demux(stream)
         except FFmpegError:  # the demuxer knows no key frame so early
-            packets = iter(())
+            continue
         for packet in packets:
             if not packet.is_keyframe or packet.pts is None:
                 continue
@@ -42,9 +46,7 @@ def seek_to_key(container, stream, key_times: Sequence[int],
                 return _chain(packet, packets)
             if packet.pts > time:
                 break
-        if start < 0:
-            raise LookupError(f'there is no key frame at time {time}')
-        back = max(1, 2 * back)
+    raise LookupError(f'there is no key frame at time {time}')
 
 
 def _chain(first, rest: Iterator) -> Iterator:
@@ -91,7 +93,10 @@ def decode_after_seek(packet: Any, key_time: int) -> List[Any]:
 
     Raises:
         av.error.FFmpegError: If a later frame is damaged.
+        LookupError: If the checksum that the packet holds differs.
     """
+    if packet.size and own_sum_fits(packet) is False:
+        raise LookupError(f'the packet at time {packet.pts} is damaged')
     try:
         return packet.decode()
     except FFmpegError:

@@ -13,7 +13,7 @@ class VideoIndex:
     ``n``-th presentation time. Frames that an edit list hides, and frames
     that cannot be decoded at the beginning or the end, are not counted.
 
-    Letters: N frames, M key frames.
+    Letters: N frames, M key frames, P packets.
 
     Attributes:
         codec (str): Name of the codec as FFmpeg spells it, e.g. ``'h264'``.
@@ -27,6 +27,13 @@ class VideoIndex:
         positions (np.ndarray): int64 (N, ), offset of each frame in the file
             in bytes if every frame is a JPEG; else (0, ).
         sizes (np.ndarray): int64, likewise: length in bytes.
+        packet_sums (np.ndarray): uint32 (P, ), checksums of the packets from
+            the first key frame on, as they are stored, hidden ones included;
+            of one that was damaged already, a number that does not fit. (0, )
+            if every frame is a JPEG that holds its own.
+        key_packets (np.ndarray): int64 (M, ), which of them is each key
+            frame; (0, ) likewise.
+        header_sum (int): Checksum of what the container says of the stream.
         num_promised (int): Frames that the container promises; above N if
             some at the end cannot be decoded.
         num_cut (int): Frames missing at the end of a truncated file whose
@@ -52,6 +59,9 @@ class VideoIndex:
     key_times: np.ndarray
     positions: np.ndarray
     sizes: np.ndarray
+    packet_sums: np.ndarray
+    key_packets: np.ndarray
+    header_sum: int
     num_promised: int
     num_cut: int = 0
     has_edit_list: bool = False

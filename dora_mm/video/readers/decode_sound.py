@@ -1,0 +1,69 @@
+from typing import Any, Iterable, Iterator, Optional, Tuple
+
+from av.error import FFmpegError
+
+
+def decode_sound(context: Any,
+                 packets: Iterable[Tuple[Any, bool]],
+                 errors_from: Optional[int],
+                 run_up: int = 0) -> Iterator[Any]:
+    """Decode a stretch, and leave out what damage may reach.
+
+    From a packet on that is damaged, or that the decoder refuses, nothing is
+    decoded up to the next key frame, as frames in between refer to it, those
+    shown before it not excepted. What was decoded before comes out.
+
+    Args:
+        context (av.VideoCodecContext): The decoder.
+        packets (Iterable[tuple[av.Packet, bool]]): Of
+            :func:`checked_packets`, from a key frame on.
+        errors_from (int, optional): The time from which on a refused packet
+            counts, see :func:`sound_from`. None if packets have no times that
+            tell their frames: nothing comes out behind the first damage.
+        run_up (int): How many key frames more it takes from a key frame until
+            pictures are whole. Defaults to 0.
+
+    Yields:
+        av.VideoFrame: A frame.
+    """
+    missing = 0  # key frames until frames count again
+    shown_from: Optional[int] = None
+    begun = False
+    for packet, whole in packets:
+        if whole and missing and packet.is_keyframe:
+            missing -= 1
+            shown_from = packet.pts
+        if whole and missing > run_up:
+            continue
+        frames = []
+        if whole:
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                whole = not _counts(packet, errors_from, begun)
+        if not whole:
+            frames = [] if missing else _drain(context)
+            context.flush_buffers()
+        for frame in frames:
+            begun = True
+            if missing == 0 and (shown_from is None
+                                 or frame.pts >= shown_from):
+                yield frame
+        if not whole:
+            if errors_from is None:
+                return
+            missing = 1 + run_up
+
+
+def _counts(packet: Any, errors_from: Optional[int], begun: bool) -> bool:
+    """Whether the decoder's error is one of the file."""
+    if errors_from is None:
+        return begun
+    return packet.pts is None or packet.pts >= errors_from
+
+
+def _drain(context: Any) -> list:
+    try:
+        return context.decode(None)
+    except FFmpegError:
+        return []

@@ -1,0 +1,186 @@
+"""What has changed since it was written is never shown."""
+import os
+import shutil
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from bar_films import NUM, bars, number_of, prepared, write
+
+from dora_mm.video.readers import (MJPEGReader, PyAVReader, VideoDecodeError,
+                                   build_reader)
+from dora_mm.video.readers.load_video_index import load_video_index
+from dora_mm.video.readers.open_film import film_packets, open_film
+from dora_mm.video.readers.packet_sums import checked_packets
+from dora_mm.video.readers.probe_video import probe_video
+
+KINDS = {
+    'h264.mp4': dict(x264='keyint=30:bframes=3'),
+    'open_gop.mkv': dict(x264='keyint=30:bframes=3:open-gop=1'),
+    'refresh.mp4': dict(x264='intra-refresh=1:keyint=30'),
+    'mpeg4.avi': dict(codec='mpeg4', g='12'),
+    'vp9.webm': dict(codec='libvpx-vp9', g='30', deadline='realtime'),
+    'jpegs.avi': dict(codec='mjpeg'),
+}
+
+
+def packet_places(path):
+    """Offset, size and presentation time of the film's packets."""
+    container, stream = open_film(path)
+    with container:
+        return [(p.pos, p.size, p.pts)
+                for p in film_packets(container, stream) if p.size]
+
+
+def flip(path, place):
+    """Flip a bit as a disk does: size and time of the file stay."""
+    status = os.stat(path)
+    with open(path, 'r+b') as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_a_bit_that_flips_after_the_index_is_made(tmp_path, name):
+    """In the last bytes of a packet FFmpeg notices least."""
+    options = dict(KINDS[name])
+    if options.get('codec') == 'mjpeg':
+        path = str(tmp_path / name)
+        with av.open(path, 'w') as container:
+            stream = container.add_stream('mjpeg', rate=25)
+            stream.width, stream.height, stream.pix_fmt = 160, 64, 'yuvj420p'
+            for number in range(NUM):
+                container.mux(
+                    stream.encode(
+                        av.VideoFrame.from_ndarray(
+                            bars(number), format='rgb24')))
+            container.mux(stream.encode())
+    else:
+        path = write(tmp_path / name, **options)
+    right = build_reader(path).get_frames(range(NUM))
+    places = packet_places(path)
+    times = load_video_index(path).times.tolist()
+    for chosen in (40, 77, 113):
+        pos, size, time = places[chosen]
+        frame = times.index(time) if time in times else chosen
+        place = pos + size - 2
+        flip(path, place)
+        reader = build_reader(path)
+        with pytest.raises(VideoDecodeError, match='changed since|checksum'):
+            reader.get_frames([frame])
+        for first in range(0, NUM - 5, 6):
+            numbers = range(first, first + 6)
+            try:
+                clip = reader.get_frames(numbers)
+            except VideoDecodeError:
+                continue
+            assert np.array_equal(clip, right[first:first + 6])
+        reader.close()
+        flip(path, place)
+        assert np.array_equal(reader.get_frames([frame])[0], right[frame])
+        reader.close()
+
+
+def test_a_header_that_changes_is_seen(tmp_path):
+    """Its bits are in no packet."""
+    path = write(tmp_path / 'film.mp4')
+    PyAVReader(path).get_frames([0])
+    container, stream = open_film(path)
+    with container:
+        extradata = stream.codec_context.extradata
+    place = open(path, 'rb').read().index(extradata)
+    flip(path, place + len(extradata) - 2)
+    with pytest.raises(VideoDecodeError, match='header'):
+        PyAVReader(path).get_frames([0])
+
+
+def test_a_packet_that_is_left_out_is_seen(tmp_path):
+    """A demuxer that loses its way may go on behind a packet."""
+    path = write(tmp_path / 'film.mkv', x264='keyint=20:bframes=0')
+    index = load_video_index(path)
+    container, stream = open_film(path)
+    with container:
+        packets = list(film_packets(container, stream))
+        assert all(whole for _, whole in checked_packets(packets, index))
+        del packets[33]
+        whole = [whole for _, whole in checked_packets(packets, index)]
+    assert whole[:33] == 33 * [True]
+    assert not any(whole[33:39])
+    assert all(whole[39:])  # from the next key frame on
+
+
+@pytest.fixture(scope='module')
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('store')
+    path = write(folder / 'film.mp4')
+    return prepared(path, folder / 'out', encoding='h264')[0]
+
+
+def test_packets_of_a_store_are_signed(store, tmp_path):
+    """Also where it was damaged before it was indexed."""
+    data = open(store, 'rb').read()
+    right = PyAVReader(store).get_frames(range(NUM))
+    assert [number_of(frame) for frame in right] == list(range(NUM))
+    places = packet_places(store)
+    for chosen in (50, 104):
+        for end in (1, 3, 9):
+            pos, size, _ = places[chosen]
+            damaged = bytearray(data)
+            damaged[pos + size - end] ^= 2
+            path = tmp_path / f'{chosen}-{end}.mp4'
+            path.write_bytes(damaged)
+            probe_video(str(path))
+            reader = build_reader(str(path))
+            with pytest.raises(VideoDecodeError, match='changed since'):
+                reader.get_frames([chosen])
+            others = [n for n in range(NUM) if n // 15 != chosen // 15]
+            assert np.array_equal(reader.get_frames(others), right[others])
+
+
+def test_a_lost_checksum_is_damage(store, tmp_path):
+    pos, _, _ = packet_places(store)[50]
+    damaged = bytearray(open(store, 'rb').read())
+    damaged[pos + 9] ^= 2
+    path = tmp_path / 'damaged.mp4'
+    path.write_bytes(damaged)
+    with pytest.raises(VideoDecodeError, match='changed since'):
+        build_reader(str(path)).get_frames([50])
+
+
+def test_ffmpeg_shows_a_signed_film_as_it_was(store):
+    """Its decoder passes over the messages, and so does decord's."""
+    right = PyAVReader(store).get_frames(range(NUM))
+    with av.open(store) as container:
+        assert container.streams.video[0].average_rate == Fraction(25)
+        frames = [f.to_ndarray(format='rgb24') for f in container.decode()]
+    assert np.array_equal(frames, right)
+    shown = build_reader(store, dict(type='DecordReader')).get_frames([9, 99])
+    assert [number_of(frame) for frame in shown] == [9, 99]
+
+
+def test_preparation_leaves_out_all_that_damage_reaches(tmp_path):
+    """Frames that refer to a damaged one are shown before it, too."""
+    path = write(tmp_path / 'film.mp4', x264='keyint=30:bframes=3')
+    copy, _ = prepared(path, tmp_path / 'sound')
+    right = MJPEGReader(copy).get_frames(range(NUM))
+    path = shutil.copy(path, tmp_path / 'other.mp4')
+    load_video_index(path)
+    places = packet_places(path)
+    # One that others refer to: it is stored before frames that are shown
+    # before it.
+    chosen = next(i for i in range(65, 85) if places[i][2] > places[i + 1][2])
+    pos, size, _ = places[chosen]
+    flip(path, pos + size - 2)
+    copy, manifest = prepared(path, tmp_path / 'damaged')
+    excluded = {
+        n
+        for begin, end, _ in manifest.excluded
+        for n in range(begin, end)
+    }
+    kept = [n for n in range(NUM) if n not in excluded]
+    assert 3 < len(excluded) <= 30
+    assert np.array_equal(MJPEGReader(copy).get_frames(kept), right[kept])
