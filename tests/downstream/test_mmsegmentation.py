@@ -8,7 +8,7 @@ from clean_python import ROOT
 from hosts import (ARCH, SCHEDULE, assert_backbone_is_frozen,
                    assert_layer_decay, train)
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 from PIL import Image
 
 from dora_mm import config_path
@@ -112,6 +112,69 @@ def test_linear_keeps_the_backbone_and_resumes(write_config, published,
     name = 'decode_head.conv_seg.weight'
     assert not torch.equal(again.checkpoint['state_dict'][name],
                            run.checkpoint['state_dict'][name])
+
+
+DEPTH = f"""
+_base_ = __import__('dora_mm').config_path(
+    'benchmarks/mmsegmentation/linear_vit-s16_nyu-38k')
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+train_cfg = dict(max_iters=5, val_interval=5)
+{SCHEDULE}
+default_hooks['checkpoint'] = dict(interval=5)
+model = dict(
+    backbone=dict(
+        arch=dict(_delete_=True, **{ARCH}),
+        init_cfg=dict(checkpoint='CHECKPOINT')),
+    decode_head=dict(in_channels=64, warmup_iters=0))
+optim_wrapper = dict(optimizer=dict(lr=1e-2))
+"""
+
+
+def test_depth_is_learned_and_measured(tmp_path, published, draw_squares):
+    """Millimetres on disk, metres in the numbers, which are made anew."""
+    for split, seeds in (('train', (0, 1)), ('test', (2, ))):
+        for kind in ('images', 'annotations'):
+            (tmp_path / 'data/nyu' / kind / split).mkdir(parents=True)
+        for seed in seeds:
+            image, masks = draw_squares(seed, size=640)
+            image = image.crop((0, 0, 640, 480))
+            depth = np.where(masks[:, :480].any(0), 1500, 4000)
+            depth[100:200] = 0  # not known
+            depth[300:320] = 12000  # too far
+            path = f'{split}/study_{seed:05}'
+            image.save(tmp_path / f'data/nyu/images/{path}.jpg')
+            Image.fromarray(depth.astype(np.uint16)).save(
+                tmp_path / f'data/nyu/annotations/{path}.png')
+    config = tmp_path / 'config.py'
+    config.write_text(DEPTH.replace('CHECKPOINT', str(published)))
+    run = train('mmseg', config, tmp_path / 'run')
+    assert run.losses[-1] < 0.8 * run.losses[0]
+    assert_backbone_is_frozen(run, published)
+
+    init_default_scope('mmseg')
+    model = MODELS.build(Config.fromfile(config).model).eval()
+    model.load_state_dict(run.checkpoint['state_dict'])
+    image = np.array(Image.open(tmp_path / f'data/nyu/images/{path}.jpg'))
+    pixels = torch.from_numpy(image).permute(2, 0, 1).float()
+    pixels = (pixels - torch.tensor([123.675, 116.28, 103.53])[:, None, None]
+              ) / torch.tensor([58.395, 57.12, 57.375])[:, None, None]
+    with torch.no_grad():
+        found, mirrored = (
+            model.decode_head.predict(
+                model.backbone(x[None]), [dict(img_shape=(480, 640))], None)
+            for x in (pixels, pixels.flip(2)))
+    found = ((found + mirrored.flip(3)) / 2)[0, 0].numpy()
+    errors = [(found[y, x], depth[y, x] / 1000) for y in range(45, 471)
+              for x in range(41, 601) if 1 < depth[y, x] < 10000]
+    p, t = np.array(errors, float).T
+    expected = dict(
+        rmse=((p - t)**2).mean()**.5,
+        abs_rel=(abs(p - t) / t).mean(),
+        d1=((p / t < 1.25) & (t / p < 1.25)).mean())
+    for name, value in expected.items():
+        assert run.logs[-1][name] == pytest.approx(value, rel=1e-4), name
 
 
 def write_voc(root, image, labels):
