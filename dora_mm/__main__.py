@@ -15,6 +15,7 @@ from .utils.shipped_configs import tool_path
 COMMANDS = dict(
     demo=('demo.py', 'pretrain a tiny model in minutes'),
     prepare=('prepare_video.py', 'make videos fast to read, and check them'),
+    audit=('audit.py', 'what videos hold, and what training on them takes'),
     browse=('analysis_tools/browse_dataset.py',
             'look at clips and views as a model gets them'),
     train=('train.py', 'pretrain, or train any mmengine config'),

@@ -44,6 +44,7 @@ PROGRAMS = {
     'tests/tools/test_analysis_tools.py',
     'tools/analysis_tools/video_stats.py':
     'tests/tools/test_analysis_tools.py',
+    'tools/audit.py': 'tests/apis/test_audit.py',
     'tools/benchmarks/<host>/dist_train.sh':
     'tests/tools/test_benchmark_launchers.py',
     'tools/benchmarks/<host>/mim_dist_train.sh':

@@ -23,6 +23,24 @@ def mean_lightness(frame: np.ndarray) -> float:
     return float(lab[..., 0].mean())
 
 
+def sample_lightness(samples: np.ndarray) -> np.ndarray:
+    """:func:`mean_lightness` of small pictures.
+
+    Args:
+        samples (np.ndarray): uint8 (S, rows, columns, 3), Y, U and V of
+            BT.601, full range.
+
+    Returns:
+        np.ndarray: float64 (S, ), in [0, 100].
+    """
+    return np.array([
+        mean_lightness(
+            cv2.cvtColor(
+                np.ascontiguousarray(sample[..., [0, 2, 1]]),
+                cv2.COLOR_YCrCb2RGB)) for sample in samples
+    ])
+
+
 def sample_video(reader,
                  interval: float,
                  detect: Optional[Callable] = None) -> List[Dict]:

@@ -8,7 +8,7 @@ from .video_preparation import PreparedVideo, VideoPreparation
 _SECONDS_BETWEEN_LINES = 30.
 _MOST_RANGES = 10
 # States in which frames are counted.
-_COUNTED = ('encoding', 'looking for cuts')
+_COUNTED = ('encoding', 'looking for cuts', 'looking')
 _HEAD = ('file', 'frames', 'fps', 'size', 'GB', 'GB/hour', 'excluded s',
          'cuts', 'PSNR min/mean', 'time')
 

@@ -1,3 +1,5 @@
+from fractions import Fraction
+from math import ceil
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
@@ -141,3 +143,23 @@ def excluded_ranges(stillness: Stillness, undecodable: Sequence[Tuple[int,
         reasons[begin:end] = 3
     return tuple((begin, end, _REASONS[reasons[begin] - 1])
                  for begin, end in runs_of(reasons) if reasons[begin])
+
+
+def find_excluded(
+        parts: List[Stillness], undecodable: Sequence[Tuple[int, int]],
+        fps: Fraction) -> Tuple[Tuple[int, int, str], ...]:
+    """Frames of a video that training should leave out.
+
+    Args:
+        parts (list[Stillness]): Of its stretches, in order.
+        undecodable (Sequence[tuple[int, int]]): See :func:`excluded_ranges`.
+        fps (Fraction): Frames per second.
+
+    Returns:
+        tuple[tuple[int, int, str], ...]: See :func:`excluded_ranges`; what is
+        blank or frozen is so for a second at least.
+    """
+    # From the first to the last of them it is a second.
+    return excluded_ranges(
+        join_stillness(parts), undecodable,
+        ceil(fps) + 1)

@@ -21,7 +21,7 @@ from .prepare_settings import PrepareSettings
 from .segment_job import (SegmentJob, encode_segment, estimate_bytes,
                           measure_changes)
 from .source_video import Segment, SourceVideo
-from .stillness import excluded_ranges, join_stillness
+from .stillness import find_excluded
 from .verify_video import (check_frames, check_length, counted_frames,
                            sample_numbers, summarize)
 from .worker_pool import count_frames
@@ -264,11 +264,8 @@ class VideoPreparation:
     def _manifest(self, source: SourceVideo, whole: Path, parts: List[Part],
                   undecodable: List[Tuple[int, int]],
                   verified: dict) -> VideoManifest:
-        excluded = excluded_ranges(
-            join_stillness([part.stillness for part in parts]),
-            undecodable,
-            # From the first to the last of them it is a second at least.
-            ceil(source.fps) + 1)
+        excluded = find_excluded([part.stillness for part in parts],
+                                 undecodable, source.fps)
         width, height = scaled_size(source.width, source.height,
                                     self.settings.short_side)
         notes = list(source.notes)
