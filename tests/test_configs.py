@@ -51,7 +51,7 @@ def test_one_step(name):
     cfg = Config.fromfile(config_path(name))
     with torch.device('meta'):
         MODELS.build(cfg.model)
-    frames = min(cfg.train_dataloader.dataset.clip_len, 2)
+    frames = min(cfg.train_dataloader.dataset.get('clip_len', 1), 2)
     model = MODELS.build(make_tiny(cfg).model).train()
     clips = torch.randint(256, (2, frames, 3, 80, 80), dtype=torch.uint8)
     views = model.data_preprocessor(dict(inputs=clips), training=True)
@@ -118,7 +118,7 @@ def test_the_rest_resolves(name):
         # That of 48 clips of 8 frames, however they are cut.
         gpus = 1 if name.endswith(('_1gpu.py', '_night.py')) else 8
         assert clips == gpus * loader.batch_size
-        assert clips * loader.dataset.clip_len == 48 * 8
+        assert clips * loader.dataset.get('clip_len', 1) == 48 * 8
         assert cfg.optim_wrapper.optimizer.lr == 5e-4 * 48 / 256
 
 

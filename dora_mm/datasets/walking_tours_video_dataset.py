@@ -15,10 +15,7 @@ from dora_mm.video.video_files import PathLike, find_video_files
 from dora_mm.video.video_manifest import VideoManifest
 from .clip_index import ClipIndex, FileClips
 from .clip_request import ClipRequest
-from .mix_seed import mix_seed
-
-# Keeps the draw of another clip apart from all else drawn from the seed.
-_REPLACEMENT = 0x5EB1ACE
+from .load_or_replace import load_or_replace
 
 
 @DATASETS.register_module()
@@ -161,23 +158,16 @@ class WalkingToursVideoDataset(Dataset):
         request = ClipRequest(*item)
         index, seed = request.index, request.seed
         block_info = self._block_info(request)
-        failures = []
-        for attempt in range(self.max_replacements + 1):
+
+        def load(index: int, attempt: int) -> dict:
             results = self.get_clip_info(index)
             results.update(seed=int(seed), num_replaced=attempt, **block_info)
-            try:
-                return self.pipeline(results)
-            except VideoDecodeError as error:
-                failures.append(str(error))
-                print_log(
-                    f'Clip {index} is replaced by another one: {error}',
-                    logger='current',
-                    level=logging.WARNING)
-            index = mix_seed(seed, _REPLACEMENT, attempt) % len(self)
-        raise RuntimeError(
-            f'{len(failures)} clips in a row cannot be decoded '
-            f'(`max_replacements`={self.max_replacements}). Repair the files '
-            'or leave them out of `video`:\n' + '\n'.join(failures))
+            return self.pipeline(results)
+
+        return load_or_replace(
+            load, index, seed, len(self), self.max_replacements,
+            VideoDecodeError,
+            'Repair the files or leave them out of `video`')
 
     def get_clip_info(self, index: int) -> dict:
         """Find a clip, without reading anything.

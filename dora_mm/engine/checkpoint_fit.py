@@ -32,7 +32,7 @@ _MEANINGS = (
     (r'train_dataloader\.(num_workers|persistent_workers|pin_memory|timeout|'
      r'prefetch_factor|collate_fn)', FREE),
     # Compared by content.
-    (r'train_dataloader\.dataset\.(video|data_root)$', FREE),
+    (r'train_dataloader\.dataset\.(video|data_root|images|root)$', FREE),
     (r'train_dataloader\.dataset\.max_replacements$', FREE),
     (r'model\.(compile_layers|head\.fused)|optim_wrapper\.optimizer\.fused',
      FREE),

@@ -19,9 +19,11 @@ def run_facts(runner: Runner) -> Dict[str, Any]:
         dict: ``settings``, a flat dict from dotted keys of the config to
         values, the number of processes among them; ``epoch_clips`` and
         ``epoch_iters`` of a rank; ``videos``, a list of names, sizes in bytes
-        and hashes of a sample of the content, where the data set has videos.
+        and hashes of a sample of the content, where the data set has videos;
+        its ``digest`` where it has images.
     """
     loader = runner.train_dataloader
+    images = getattr(loader.dataset, 'digest', None)
     settings = dict(world_size=runner.world_size)
     for section in _SECTIONS:
         settings.update(_flatten(section, runner.cfg.get(section)))
@@ -32,7 +34,7 @@ def run_facts(runner: Runner) -> Dict[str, Any]:
         videos=[
             _identity(video.path)
             for video in getattr(loader.dataset, 'videos', ())
-        ])
+        ] + ([images] if images else []))
 
 
 def _flatten(name: str, value: Any) -> Iterator[Tuple[str, Any]]:

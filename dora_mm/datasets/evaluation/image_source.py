@@ -1,11 +1,12 @@
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from dora_mm.video.readers import build_reader
 from dora_mm.video.video_files import VIDEO_EXTENSIONS
+from .packed_list import PackedList
 from .read_image import IMAGE_EXTENSIONS, decode_image, is_hidden, read_bytes
 from .tar_members import tar_members
 
@@ -40,8 +41,8 @@ class ImageSource:
                  interval: float = 1.) -> None:
         self.path = Path(source)
         self.root = Path(root) if root is not None else self.path.parent
-        self.items: List[Item] = []
-        self._places: List[Place] = []
+        self.items: Sequence[Item] = []
+        self._places: Sequence[Place] = []
         self._reader = None
         kind = self.path.suffix.lower()
         if not self.path.exists():
@@ -72,15 +73,21 @@ class ImageSource:
     def __len__(self) -> int:
         return len(self.items)
 
-    def read(self, index: int) -> np.ndarray:
+    def pack(self) -> None:
+        """Let the workers of a loader share what is known of the images."""
+        self.items = PackedList(self.items)
+        self._places = PackedList(self._places)
+
+    def read(self, index: int, upright: bool = False) -> np.ndarray:
         """Pixels of an image.
 
         Args:
             index (int): Its number.
+            upright (bool): Whether to turn it as the file says it is to be
+                shown; never where there are labels. Defaults to False.
 
         Returns:
-            np.ndarray: uint8 (h, w, 3), RGB, as stored: an orientation that
-            a file notes is not applied, as where there are labels.
+            np.ndarray: uint8 (h, w, 3), RGB.
 
         Raises:
             ValueError: If it cannot be read; the image is named.
@@ -92,10 +99,11 @@ class ImageSource:
             return self._reader.get_frames([item['frame']])[0]
         path, offset, size = self._places[index]
         if size < 0:
-            return decode_image(read_bytes(path), path)
+            return decode_image(read_bytes(path), path, upright)
         with open(path, 'rb') as file:
             file.seek(offset)
-            return decode_image(file.read(size), f'{path}/{item["name"]}')
+            return decode_image(
+                file.read(size), f'{path}/{item["name"]}', upright)
 
     def _add(self,
              item: Item,
