@@ -6,9 +6,11 @@ In the folder --data are looked for: imagenet (train, val), cifar10_mini.tar,
 davis (JPEGImages, Annotations, for 2017 ImageSets), VOC2007, VOC2012, coco
 (train2014, annotations, coco_20k_filenames.txt), GOT-10k (val). Several
 checkpoints, configs (random weights) or the word colour may be given; each
-becomes a column. What is finished for the same checkpoint, config and data
-folder is kept; remove --out-dir to measure again. Written: results.txt,
-results.json and results.png.
+becomes a column. Files with the same name in --names are seeds of one column,
+which gets their mean and standard deviation: a.pth b.pth c.pth --names dora
+dora dino. What is finished for the same checkpoint, config and data folder is
+kept; remove --out-dir to measure again. Written: results.txt, results.json
+and results.png.
 """
 import argparse
 import hashlib
@@ -37,7 +39,10 @@ def parse_args(args=None):
         help='backbones to evaluate')
     parser.add_argument('--data', required=True, help='folder of data sets')
     parser.add_argument(
-        '--names', nargs='+', help='names of the columns (default: files)')
+        '--names',
+        nargs='+',
+        help='name of the column of each checkpoint; the same name for seeds '
+        'of one (default: a column for each file)')
     parser.add_argument(
         '--only', nargs='+', help='configs to run, such as davis2016')
     parser.add_argument(
@@ -50,11 +55,28 @@ def parse_args(args=None):
         default='work_dirs/evaluation',
         help='folder to write to (default: work_dirs/evaluation)')
     args = parser.parse_args(args)
-    args.names = args.names or [Path(c).stem for c in args.checkpoints]
+    args.names = args.names or file_names(args.checkpoints)
     if len(args.names) != len(args.checkpoints):
         parser.error(f'{len(args.names)} names for {len(args.checkpoints)} '
                      'checkpoints')
     return args
+
+
+def file_names(checkpoints):
+    """A name for each file, with its folder where files are named alike.
+
+    Raises:
+        ValueError: Folders are named alike too, or a file is there twice.
+    """
+    names = [Path(c).stem for c in checkpoints]
+    if len(set(names)) < len(names):
+        names = [f'{Path(c).resolve().parent.name}_{Path(c).stem}'
+                 for c in checkpoints]  # yapf: disable
+    if len(set(names)) < len(names):
+        raise ValueError('names must be given where files are named alike, '
+                         f'but got {names}: say which column each file '
+                         'belongs to, by --names')
+    return names
 
 
 def find_data(root, only=None):
@@ -130,12 +152,14 @@ def evaluate(args):
         raise SystemExit(f'error: no known data set in {args.data}; looked '
                          f'for {sorted({e.folder for e in EVALUATIONS})}')
     out, rows = Path(args.out_dir), []
+    columns = list(dict.fromkeys(args.names))
     for item in found:
-        values = [
-            run(item, checkpoint, args,
-                out / name / f'{item.config}_{Path(item.folder).stem}')
-            for name, checkpoint in zip(args.names, args.checkpoints)
-        ]
+        values = [[] for _ in columns]
+        for name, checkpoint in zip(args.names, args.checkpoints):
+            seeds = values[columns.index(name)]
+            seed = f'{name}.{len(seeds) + 1}' if seeds else name
+            folder = out / seed / f'{item.config}_{Path(item.folder).stem}'
+            seeds.append(run(item, checkpoint, args, folder))
         rows.append(
             dict(
                 title=item.title,
@@ -144,10 +168,10 @@ def evaluate(args):
                 dino=item.dino,
                 note=item.note))
         # after each, so that an interrupted run leaves what it has
-        write_json(out / 'results.json', dict(names=args.names, rows=rows))
-    table = text_table(rows, args.names)
+        write_json(out / 'results.json', dict(names=columns, rows=rows))
+    table = text_table(rows, columns)
     (out / 'results.txt').write_text(table + '\n')
-    plot_table(rows, args.names, out / 'results.png')
+    plot_table(rows, columns, out / 'results.png')
     print(table)
     print(f'written to {out}')
 

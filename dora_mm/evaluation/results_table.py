@@ -80,19 +80,20 @@ def text_table(rows: List[Dict], names: Sequence[str]) -> str:
     """The results as text.
 
     Args:
-        rows (list[dict]): ``title``, ``values`` (a number for each backbone),
-            ``dora``, ``dino`` and ``note``.
+        rows (list[dict]): ``title``, ``values`` (for each backbone a list
+            of numbers, one for each seed), ``dora``, ``dino`` and ``note``.
         names (Sequence[str]): Of the backbones.
 
     Returns:
-        str: A line for each row, under a line of names.
+        str: A line for each row, under a line of names; of several seeds the
+        mean and the standard deviation (of n - 1).
     """
     header = ['', *names, 'DoRA*', 'DINO*', '']
     lines = [header]
     for row in rows:
         paper = [row[name] for name in ('dora', 'dino')]
         lines.append([
-            row['title'], *(f'{value:.1f}' for value in row['values']),
+            row['title'], *map(_seeds_text, row['values']),
             *('-' if value is None else f'{value:.1f}' for value in paper),
             row['note']
         ])
@@ -109,9 +110,20 @@ def text_table(rows: List[Dict], names: Sequence[str]) -> str:
     return '\n'.join(text)
 
 
+def _spread(seeds: Sequence[float]) -> float:
+    return float(np.std(seeds, ddof=1)) if len(seeds) > 1 else 0.
+
+
+def _seeds_text(seeds: Sequence[float]) -> str:
+    more = f' ± {_spread(seeds):.1f}' if len(seeds) > 1 else ''
+    return f'{np.mean(seeds):.1f}{more}'
+
+
 def plot_table(rows: List[Dict], names: Sequence[str],
                path: Union[str, Path]) -> None:
     """The results as bars, the paper's as lines across them.
+
+    A bar is the mean of the seeds, with the standard deviation and the value.
 
     Args:
         rows (list[dict]): As in :func:`text_table`.
@@ -129,10 +141,14 @@ def plot_table(rows: List[Dict], names: Sequence[str],
     for i, name in enumerate(names):
         bars = axes.bar(
             places + (i - (len(names) - 1) / 2) * width,
-            [row['values'][i] for row in rows],
+            [np.mean(row['values'][i]) for row in rows],
             width,
+            yerr=[_spread(row['values'][i]) for row in rows],
             label=name)
-        axes.bar_label(bars, fmt='%.1f', fontsize=7)
+        axes.bar_label(
+            bars, [_seeds_text(row['values'][i]) for row in rows],
+            label_type='center',
+            fontsize=7)
     for key, style in (('dora', '-'), ('dino', ':')):
         known = [(x, row[key]) for x, row in zip(places, rows)
                  if row[key] is not None]

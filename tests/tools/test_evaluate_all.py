@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from clean_python import ROOT, check_run, run
+from matplotlib.figure import Figure
 from PIL import Image
 
 from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
@@ -16,25 +17,39 @@ from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
 from dora_mm.utils.shipped_configs import list_configs
 
 ROWS = [
-    dict(title='A', values=[1.26, 20.], dora=58.4, dino=None, note='so'),
-    dict(title='Longer', values=[30., 4.], dora=None, dino=None, note=''),
+    dict(
+        title='A',
+        values=[[1.26], [18., 20., 25.]],
+        dora=58.4,
+        dino=None,
+        note='so'),
+    dict(title='Longer', values=[[30.], [4.]], dora=None, dino=None, note=''),
 ]
 
 
 def test_table():
     lines = text_table(ROWS, ['first', 'b']).splitlines()
     assert lines[0].split() == ['first', 'b', 'DoRA*', 'DINO*']
-    assert lines[1].split() == ['A', '1.3', '20.0', '58.4', '-', 'so']
+    assert lines[1].split() == [
+        'A', '1.3', '21.0', '±', '3.6', '58.4', '-', 'so'
+    ]
     assert lines[2].split() == ['Longer', '30.0', '4.0', '-', '-']
     # columns stand under each other
     assert lines[1].index('1.3') + 3 == lines[2].index('30.0') + 4
 
 
-def test_plot(tmp_path):
+def test_plot(tmp_path, monkeypatch):
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, 'savefig', lambda figure, *args, **kwargs:
+        (figures.append(figure), save(figure, *args, **kwargs)))
     plot_table(ROWS, ['first', 'b'], tmp_path / 'a.png')
     plot_table(ROWS, ['first', 'b'], tmp_path / 'b.png')
     images = [cv2.imread(str(tmp_path / name)) for name in ('a.png', 'b.png')]
     assert np.array_equal(*images) and np.ptp(images[0]) == 255
+    texts = {text.get_text() for text in figures[0].axes[0].texts}
+    assert texts == {'1.3', '21.0 ± 3.6', '30.0', '4.0'}
 
 
 def test_every_config_is_in_the_table():
@@ -68,38 +83,72 @@ def test_command(data, tmp_path):
     found = json.loads((tmp_path / 'out/results.json').read_text())
     assert found['names'] == ['colour']
     row, = found['rows']
-    assert row['title'] == 'DAVIS-2016 J&F' and 70 < row['values'][0] < 100
+    assert row['title'] == 'DAVIS-2016 J&F' and 70 < row['values'][0][0] < 100
     table = (tmp_path / 'out/results.txt').read_text()
-    assert f'{row["values"][0]:.1f}' in table and table in out
+    assert f'{row["values"][0][0]:.1f}' in table and table in out
     assert (tmp_path / 'out/results.png').is_file()
 
 
-def test_finished_results_are_kept(data, tmp_path, monkeypatch, capsys):
-    """Of the same weights, config and data; of others they are made anew."""
-    tool = runpy.run_path(str(ROOT / 'tools/evaluate_all.py'))
-    weights = tmp_path / 'a.pth'
-    weights.write_bytes(b'one')
-    calls = []
+@pytest.fixture
+def calls(monkeypatch):
+    """Folders that tools/test.py was run for; run n gives n per cent."""
+    folders = []
 
     def test_py(command):
         folder = Path(command[command.index('--work-dir') + 1])
-        calls.append(folder)
+        folders.append(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'results.json').write_text(
-            json.dumps(dict(metrics={'davis/J&F-Mean': float(len(calls))})))
+            json.dumps(dict(metrics={'davis/J&F-Mean': float(len(folders))})))
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, 'run', test_py)
+    return folders
+
+
+@pytest.fixture
+def evaluate_all(data, tmp_path):
+    """The tool in this process; gives names and values of the one row."""
+    tool = runpy.run_path(str(ROOT / 'tools/evaluate_all.py'))
     out = ['--data', str(data), '--out-dir', str(tmp_path / 'out')]
+
+    def evaluate(*args):
+        tool['evaluate'](tool['parse_args']([*map(str, args), *out]))
+        found = json.loads((tmp_path / 'out/results.json').read_text())
+        row, = found['rows']
+        return found['names'], row['values']
+
+    return evaluate
+
+
+def test_finished_results_are_kept(evaluate_all, calls, tmp_path, capsys):
+    """Of the same weights, config and data; of others they are made anew."""
+    weights = tmp_path / 'a.pth'
+    weights.write_bytes(b'one')
     for change, runs in ((None, 1), (None, 1), ('weights', 2), ('key', 3)):
         if change == 'weights':
             weights.write_bytes(b'other')
         more = ['--key', 'student'] if change == 'key' else []
-        tool['evaluate'](tool['parse_args']([str(weights), *out, *more]))
+        assert evaluate_all(weights, *more) == (['a'], [[runs]])
         assert len(calls) == runs
-        row, = json.loads((tmp_path / 'out/results.json').read_text())['rows']
-        assert row['values'] == [runs]
     assert capsys.readouterr().out.count('kept from') == 1
+
+
+def test_seeds_are_one_column(evaluate_all, calls, tmp_path, capsys):
+    """And files that are named alike are two, each with its own results."""
+    files = [tmp_path / run / 'iter_9.pth' for run in 'abc']
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(b'weights')
+    for kept in (0, 3):
+        found = evaluate_all(*files, '--names', 'dora', 'dino', 'dora')
+        assert found == (['dora', 'dino'], [[1, 3], [2]])
+        text = capsys.readouterr().out
+        assert text.count('kept from') == kept and '2.0 ± 1.4' in text
+    assert len(set(calls)) == len(calls) == 3
+    assert evaluate_all(*files[:2])[0] == ['a_iter_9', 'b_iter_9']
+    with pytest.raises(ValueError, match='names must be given'):
+        evaluate_all(files[0], files[0])
 
 
 def test_mistakes_are_named(tmp_path):
