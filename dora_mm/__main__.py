@@ -21,6 +21,7 @@ COMMANDS = dict(
     train=('train.py', 'pretrain, or train any mmengine config'),
     replay=('replay.py', 'repeat the iterations that stopped a run'),
     losses=('analysis_tools/plot_losses.py', 'draw the curves of runs'),
+    health=('analysis_tools/health.py', 'without labels, does a model learn'),
     visualize=('visualize_tracks.py', 'draw what a model tracks in a video'),
     features=('visualize_features.py', 'draw attention and components'),
     test=('test.py', 'evaluate a frozen backbone'),

@@ -93,6 +93,13 @@ def test_a_resumed_run_is_one_curve(tmp_path):
     curves = tool['read_curves'](tmp_path / 'run', ['loss', 'knn/k20_top1'])
     assert curves['loss'] == {1: 5., 2: 4., 3: 3., 4: 2.}
     assert curves['knn/k20_top1'] == {4: 30.}
+    panel, = tool['draw'](dict(run=curves), ['loss']).axes
+    words, = panel.get_legend().get_texts()
+    assert words.get_text() == ('run: 5 to 2, lowest 2 at 4, highest 5 at 1')
+    end, = panel.texts
+    assert end.get_text() == '2' and end.xy == (4, 2.)
+    assert tool['summary']([1, 2, 3], [1., float('nan'), 3.]) == (
+        '1 to 3, lowest 1 at 1, highest 3 at 3, 1 not finite')
     out = tmp_path / 'out' / 'l.png'
     tool['plot'](
         tool['parse_args']([str(tmp_path / 'run'), '--out',
@@ -120,7 +127,7 @@ def test_health_of_a_config_and_of_its_checkpoint(video, tmp_path):
         tool['measure'](tool['parse_args'](
             [str(source), video, '--num-clips', '1', '--out',
              str(tmp_path / 'health.json')]))
-        for source in (config, tmp_path / 'iter_8.pth')
+        for source in ('dora/vit-t16_demo', tmp_path / 'iter_8.pth')
     ]
     starts = [figures.pop('teacher_start') for figures in found]
     assert found[0] == found[1]

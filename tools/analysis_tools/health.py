@@ -1,6 +1,6 @@
 """Does a model learn? Figures without labels, on clips of a video.
 
-Example: python tools/analysis_tools/health.py iter_N.pth walk.mp4
+Example: dora-mm health iter_N.pth walk.mp4
 
 Rank and spectrum of [CLS] and patches, prototypes in use, tracks, and what
 the teacher still has of its random start. docs/evaluation.md says what is
@@ -9,14 +9,14 @@ weights that a run starts from, which the figures are to be compared with.
 """
 import argparse
 import math
-from typing import Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from dora_mm.engine import TeacherEMAHook
-from dora_mm.models import ModelLoader
-from dora_mm.models.evaluators.model_health import model_health
 from dora_mm.utils.run_main import run_main
+from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
-from dora_mm.visualization.clip_tracks import clip_settings, read_clips
+
+if TYPE_CHECKING:
+    from dora_mm.models import ModelLoader
 
 
 def parse_args(args=None):
@@ -25,11 +25,14 @@ def parse_args(args=None):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'model',
+        type=find_config,
         metavar='CHECKPOINT|CONFIG',
         help='runner checkpoint, or a config file for random weights')
     parser.add_argument('videos', nargs='+', metavar='VIDEO')
     parser.add_argument(
-        '--config', help='config to use instead of the one in the checkpoint')
+        '--config',
+        type=find_config,
+        help='config to use instead of the one in the checkpoint')
     parser.add_argument(
         '--num-clips',
         type=int,
@@ -41,7 +44,7 @@ def parse_args(args=None):
     return parser.parse_args(args)
 
 
-def teacher_start(loader: ModelLoader) -> Optional[float]:
+def teacher_start(loader: 'ModelLoader') -> Optional[float]:
     """The share of its random start that a checkpoint's teacher still has.
 
     Args:
@@ -51,6 +54,7 @@ def teacher_start(loader: ModelLoader) -> Optional[float]:
         float | None: 1 for random weights; None if the checkpoint does not
         say how long its run is.
     """
+    from dora_mm.engine import TeacherEMAHook
     if loader.checkpoint is None:
         return 1.
     meta: Dict[str, Any] = loader.checkpoint.get('meta', {})
@@ -70,6 +74,10 @@ def teacher_start(loader: ModelLoader) -> Optional[float]:
 
 def measure(args) -> Dict[str, float]:
     """Print the figures, and write them if asked to."""
+    # Imported here: a tool's --help needs no torch.
+    from dora_mm.models import ModelLoader
+    from dora_mm.models.evaluators.model_health import model_health
+    from dora_mm.visualization.clip_tracks import clip_settings, read_clips
     loader = ModelLoader(args.model, args.config)
     model = loader.model()
     settings = clip_settings(loader.cfg)

@@ -7,6 +7,7 @@ was resumed, the later one counts.
 """
 import argparse
 import json
+import math
 from pathlib import Path
 
 from dora_mm.utils.run_main import run_main
@@ -58,25 +59,71 @@ def read_curves(folder, keys):
     return {key: dict(sorted(curve.items())) for key, curve in curves.items()}
 
 
-def plot(args):
-    """Draw a panel for each key with a line for each run."""
+def draw(runs, keys):
+    """Draw a panel for each key with a line for each run.
+
+    The last value of a line stands at its end; the legend has the first, the
+    last, and where the lowest and the highest are.
+
+    Args:
+        runs (dict[str, dict]): Name of a run to its :func:`read_curves`.
+        keys (Sequence[str]): Of the panels.
+
+    Returns:
+        matplotlib.figure.Figure: The drawing.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    runs = {name: read_curves(name, args.keys) for name in args.runs}
-    figure = Figure(figsize=(8, 3 * len(args.keys)), layout='constrained')
+    figure = Figure(figsize=(9, 3 * len(keys)), layout='constrained')
     FigureCanvasAgg(figure)
-    for i, key in enumerate(args.keys):
-        axes = figure.add_subplot(len(args.keys), 1, i + 1)
+    panels = figure.subplots(len(keys), 1, squeeze=False)[:, 0]
+    for axes, key in zip(panels, keys):
         for name, curves in runs.items():
-            axes.plot(
-                list(curves[key]),
-                list(curves[key].values()),
-                label=Path(name).name)
+            steps, values = zip(*curves[key].items())
+            line, = axes.plot(
+                steps, values, label=f'{name}: {summary(steps, values)}')
+            axes.annotate(
+                f'{values[-1]:.4g}', (steps[-1], values[-1]),
+                (4, 0),
+                textcoords='offset points',
+                va='center',
+                color=line.get_color())
         axes.set_ylabel(key)
-        axes.legend()
-    axes.set_xlabel('iterations')
+        axes.legend(fontsize='small')
+        axes.margins(x=0.08)
+    panels[-1].set_xlabel('iterations')
+    return figure
+
+
+def summary(steps, values):
+    """A curve in words.
+
+    Args:
+        steps (Sequence[int]): Iterations.
+        values (Sequence[float]): As many.
+
+    Returns:
+        str: First and last value, and the lowest and the highest with their
+        iterations; values that are not finite are counted instead.
+    """
+    finite = [(v, s) for v, s in zip(values, steps) if math.isfinite(v)]
+    text = f'{values[0]:.4g} to {values[-1]:.4g}'
+    if finite:
+        text += ', lowest {:.4g} at {}, highest {:.4g} at {}'.format(
+            *min(finite), *max(finite))
+    if len(finite) < len(values):
+        text += f', {len(values) - len(finite)} not finite'
+    return text
+
+
+def plot(args):
+    """Write the drawing, and print the curves in words."""
+    runs = {name: read_curves(name, args.keys) for name in args.runs}
+    for name, curves in runs.items():
+        for key, curve in curves.items():
+            print(f'{name} {key}: {summary(*zip(*curve.items()))}')
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=120)
+    draw(runs, args.keys).savefig(args.out, dpi=120)
     print(f'written to {args.out}')
 
 
