@@ -22,7 +22,7 @@ def atomic_file(path: Union[str, Path]) -> Iterator[SimpleNamespace]:
         SimpleNamespace: ``temporary`` and ``path``, both ``Path``.
 
     Raises:
-        OSError: If it cannot be written, a full disk say.
+        OSError: If it cannot be written, a full disk say; it names the file.
     """
     path = Path(path)
     temporary = path.with_name(
@@ -32,6 +32,10 @@ def atomic_file(path: Union[str, Path]) -> Iterator[SimpleNamespace]:
         yield file
         _sync(temporary)
         os.replace(temporary, file.path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):  # a write has no name
+            error.filename = str(file.path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync(path.parent)  # the rename itself survives a power cut

@@ -1,7 +1,10 @@
+import errno
 import fcntl
+import logging
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -16,6 +19,7 @@ from .write_json import write_json
 BEAT, STALE = 20, 120
 _LEFTOVER = re.compile(r'\.(iter|epoch)_\d+\.[0-9a-f]{8}\.pth|'
                        r'\.last_checkpoint\.[0-9a-f]{8}')
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -26,20 +30,25 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
     start and a heartbeat, and removes what a killed run left half saved. The
     lock of a process that has ended does not count. Whether a process of
     another host runs cannot be seen: its lock counts until its heartbeat is
-    two minutes old. Other ranks do nothing.
+    two minutes old. Other ranks take no lock.
+
+    Where the disk is full the run ends, also if only a line of a log could not
+    be written, with what could not be written and what is kept.
 
     Args:
         work_dir (str | Path): The folder, made if it is missing.
 
     Raises:
         ValueError: If another run holds the folder.
+        OSError: If the disk is full.
     """
     rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
     if rank != '0':
         parent = os.getppid()
         threading.Thread(
             target=_end_with, args=(parent, ), daemon=True).start()
-        yield
+        with _end_if_full(Path(work_dir)):
+            yield
         return
     folder = Path(work_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,11 +72,46 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
     threading.Thread(
         target=_end_with, args=(os.getppid(), ), daemon=True).start()
     try:
-        yield
+        with _end_if_full(folder):
+            yield
     finally:
         done.set()
         thread.join()
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _end_if_full(folder: Path) -> Iterator[None]:
+    """Say what could not be written, which the error of a write does not."""
+    before = logging.FileHandler.handleError
+
+    def handle(handler: logging.FileHandler,
+               record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            before(handler, record)
+            return
+        error.filename = error.filename or handler.baseFilename
+        raise error
+
+    logging.FileHandler.handleError = handle
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        try:
+            name = (folder / 'last_checkpoint').read_text().strip()
+        except OSError:
+            name = ''
+        kept = f'{folder / Path(name).name} is whole' if name else \
+            'no checkpoint was saved before'
+        raise OSError(
+            f'the disk must have room for {error.filename or folder}, but got '
+            f'"{error.strerror}": {kept}; make room and go on with --resume'
+        ) from error
+    finally:
+        logging.FileHandler.handleError = before
 
 
 @contextmanager

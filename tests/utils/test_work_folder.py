@@ -1,7 +1,9 @@
 """One run a folder; what killed runs left is told and removed."""
 import json
+import logging
 import multiprocessing
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dora_mm.engine.atomic_backend import AtomicLocalBackend
 from dora_mm.utils import work_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
 from dora_mm.utils.work_folder import hold_work_folder
@@ -143,6 +146,29 @@ def test_a_lock_of_another_host_counts_while_it_beats(tmp_path, age, is_free):
         with pytest.raises(ValueError, match='on elsewhere'):
             with hold_work_folder(tmp_path):
                 pass
+
+
+def test_a_full_disk_is_told_with_what_is_kept(tmp_path):
+    """A write says no name, and a line of a log was lost with a traceback."""
+    (tmp_path / 'last_checkpoint').write_text('iter_3.pth')
+    kept = f'{tmp_path}/iter_3.pth is whole; make room'
+    with pytest.raises(OSError, match=f'/dev/full, but got "No.*{kept}'):
+        with hold_work_folder(tmp_path):
+            log = logging.FileHandler('/dev/full')
+            log.emit(logging.makeLogRecord(dict(msg='a')))
+    path, limit = tmp_path / 'iter_6.pth', resource.RLIMIT_FSIZE
+    before = resource.getrlimit(limit)
+    with pytest.raises(OSError, match=f'{path}, but got "File too.*{kept}'):
+        with hold_work_folder(tmp_path):
+            path.write_bytes(b'old')
+            resource.setrlimit(limit, (4096, before[1]))
+            try:
+                AtomicLocalBackend().put(bytes(9999), path)
+            finally:
+                resource.setrlimit(limit, before)
+    assert path.read_bytes() == b'old'
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'iter_6.pth', 'last_checkpoint']
 
 
 @pytest.mark.parametrize('text', ['', '{', '[]', '7', '{"pid": 3}'])
