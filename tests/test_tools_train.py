@@ -149,6 +149,9 @@ def test_without_workers(toy):
     ('train_dataloader.bath_size=1', 'batch_size'),
     ('train_dataloader.sampler.a=1', '.*'),
     ('anything=1', '.*'),
+    ('modl.head.type=A', 'model'),
+    ('optim_wrapper.constructro=A', 'constructor'),
+    ('default_hooks.loggre.type=A', 'logger'),
 ])
 def test_near_misses_are_refused(toy, option, near):
     with pytest.raises(ValueError, match=f'did you mean {near}'):

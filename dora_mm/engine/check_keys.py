@@ -16,6 +16,7 @@ _REGISTRIES = dict(
     data_preprocessor=MODELS,
     default_hooks=HOOKS,
     custom_hooks=HOOKS,
+    mask=TRANSFORMS,
     dataset=DATASETS,
     sampler=DATA_SAMPLERS,
     pipeline=TRANSFORMS,
@@ -69,11 +70,8 @@ def check_keys(cfg: Config, options: Optional[Mapping[str, Any]]) -> None:
                 near = _nearest(key, known, 0.85)
                 if near:
                     _refuse('the config must have', path + key, near)
-        # An option may choose another type, with other arguments.
         for key in options or ():
-            parent = key.rpartition('.')[0]
-            if f'{parent}.type' not in options:
-                _check_option(settings, key)
+            _check_option(settings, key, options)
 
 
 def _refuse(what: str, key: str, near: str) -> None:
@@ -82,8 +80,15 @@ def _refuse(what: str, key: str, near: str) -> None:
 
 
 def _nearest(key: str, known: Iterable[str], cutoff: float) -> str:
-    known = [name for name in known if name not in _SPECIAL]
+    known = [name for name in known if not name.startswith('_')]
     return next(iter(difflib.get_close_matches(key, known, 1, cutoff)), '')
+
+
+def _is_slip(key: str, name: str) -> bool:
+    """Whether one letter is another, or two have changed places."""
+    wrong = [pair for pair in zip(key, name) if pair[0] != pair[1]]
+    return len(key) == len(name) > 3 and (
+        len(wrong) == 1 or len(wrong) == 2 and wrong[0] == wrong[1][::-1])
 
 
 def _walk(path: str, part: Any, registry: Optional[Registry]
@@ -134,16 +139,20 @@ def _arguments(name: Any,
     return known, False
 
 
-def _check_option(cfg: Mapping, option: str) -> None:
+def _check_option(cfg: Mapping, option: str,
+                  options: Mapping[str, Any]) -> None:
     part, registry, path = cfg, None, ''
     for key in option.split('.'):
         if isinstance(part, (list, tuple)):
             part = part[int(key)] if key.isdigit() and int(key) < len(
                 part) else None
+        elif isinstance(part, dict) and f'{path}type' in options:
+            part = part.get(key)  # another type has other arguments
         elif isinstance(part, dict):
             known, is_all = _known(path, part, registry)
             names = {*known, *part}
-            near = _nearest(key, names, 0. if is_all else 0.85)
+            near = _nearest(key, names, 0. if is_all else 0.85) or next(
+                (name for name in names if _is_slip(key, name)), '')
             if key not in names and near:
                 _refuse('--cfg-options must be', option, near)
             part = part.get(key)

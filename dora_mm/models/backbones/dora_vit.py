@@ -15,7 +15,7 @@ from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
 from ..utils.layer_compiler import call_layer
 from ..utils.recompute import recompute
-from ..utils.setting_checks import check_choice
+from ..utils.setting_checks import check_choice, check_prob
 from .lean_encoder_layer import LeanEncoderLayer, draw_paths
 from .linear_patch_embed import LinearPatchEmbed
 
@@ -64,8 +64,9 @@ class DoRAViT(VisionTransformer):
         **kwargs: Arguments of :class:`mmpretrain.models.VisionTransformer`.
 
     Raises:
-        ValueError: If ``pos_interp`` is unknown, or ``norm_each_output`` is
-            asked of a model without final norm.
+        ValueError: If ``pos_interp`` is unknown, ``drop_path_rate`` is no
+            probability, or ``norm_each_output`` is asked of a model without
+            final norm.
     """
 
     # How a layer is called: method, layer, tokens, and the other arguments.
@@ -80,6 +81,7 @@ class DoRAViT(VisionTransformer):
                  recompute: Optional[bool] = None,
                  bf16_tokens: bool = True,
                  **kwargs: Any) -> None:
+        check_prob('drop_path_rate', kwargs.get('drop_path_rate', 0.))
         super().__init__(arch=arch, **kwargs)
         self._pretrained_grid = None
         self._register_state_dict_hook(_say_grid)

@@ -214,7 +214,9 @@ def test_bad_track_arguments(backbone, kwargs, word):
         backbone.forward_track(torch.zeros(1, 1, 3, 32, 32), **kwargs)
 
 
-def test_bad_pos_interp():
+def test_bad_settings():
+    with pytest.raises(ValueError, match='drop_path_rate must be .* got 2'):
+        DoRAViT(ARCH, drop_path_rate=2)
     with pytest.raises(ValueError, match='bilinear'):
         DoRAViT(ARCH, pos_interp='bilinear')
 
