@@ -34,6 +34,11 @@ def parse_args(argv=None):
         action='store_true',
         help='also write a folder of the same name for Hugging Face, with '
         'model.safetensors, config.json and a model card (needs safetensors)')
+    parser.add_argument(
+        '--push-to-hub',
+        metavar='USER/NAME',
+        help='upload that folder to the Hugging Face Hub as a private model '
+        '(needs huggingface_hub and its login); implies --card')
     return parser.parse_args(argv)
 
 
@@ -41,12 +46,18 @@ def main(argv=None):
     args = parse_args(argv)
     from dora_mm.checkpoints import publish
     from dora_mm.models import build_backbone
+    if args.push_to_hub:
+        from dora_mm.apis.push_to_hub import check_upload, push_to_hub
+        check_upload(args.push_to_hub)
     report = publish(args.checkpoint, args.out, build_backbone, args.key,
                      args.trust, **given_options(args))
     print(report if args.verbose else report.summary)
-    if args.card:
+    if args.card or args.push_to_hub:
         from dora_mm.apis.model_card import write_card
-        print(write_card(args.checkpoint, report.path, args.trust))
+        folder = write_card(args.checkpoint, report.path, args.trust)
+        print(folder)
+        if args.push_to_hub:
+            print(push_to_hub(folder, args.push_to_hub))
     print(report.path)
 
 

@@ -134,12 +134,15 @@ def report(metrics, args, cfg):
         args (argparse.Namespace): Options of the command line.
         cfg (Config): The config that was run.
     """
+    from dora_mm.checkpoints.safe_load import sha256_of
     path = osp.join(cfg.work_dir, 'results.json')
     write_json(
         path,
         dict(
             config=args.config,
             checkpoint=args.checkpoint,
+            checkpoint_sha256=sha256_of(args.checkpoint)
+            if osp.isfile(args.checkpoint) else None,
             key=args.key,
             metrics=metrics))
     if not metrics:

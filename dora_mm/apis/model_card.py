@@ -7,9 +7,11 @@ import torch
 
 from dora_mm.checkpoints import checkpoint_config, convert
 from dora_mm.checkpoints.read_checkpoint import read_checkpoint
+from dora_mm.checkpoints.safe_load import sha256_of
 from dora_mm.models import build_backbone
 from dora_mm.utils.atomic_file import atomic_file
-from dora_mm.video.video_manifest import VideoManifest
+from dora_mm.utils.read_json import read_json
+from .timm_folder import write_timm
 
 _CARD = """---
 library_name: transformers
@@ -31,6 +33,8 @@ from transformers import ViTModel
 model = ViTModel.from_pretrained('{name}', add_pooling_layer=False)
 ```
 
+{timm}
+
 Images are RGB, divided by 255, less (0.485, 0.456, 0.406), divided by (0.229,
 0.224, 0.225). The image that the position embeddings are made for has
 {img_size} pixels a side.
@@ -45,12 +49,21 @@ Images are RGB, divided by 255, less (0.485, 0.456, 0.406), divided by (0.229,
 
 ## Results
 
-No result is claimed here: add those that you measured, and say that you did.
+{results}
 
 ## Config
 
 {config}
 """
+
+_TIMM = """```python
+import timm
+from huggingface_hub import snapshot_download
+
+folder = snapshot_download('USER/{name}')
+model = timm.create_model(f'local-dir:{{folder}}/timm', pretrained=True)
+```"""
+_MEASURED = 'who wrote this card, with dora-mm test'
 
 
 def write_card(source: Union[str, Path],
@@ -59,7 +72,10 @@ def write_card(source: Union[str, Path],
     """Write a folder that transformers loads, beside a published file.
 
     It has ``model.safetensors`` and ``config.json``, see :func:`write_hf`,
-    and ``README.md``, which says what is known of the run and its videos.
+    the folder ``timm``, see :func:`write_timm`, and ``README.md``, which says
+    what is known of the run, its videos and its evaluations: every
+    ``results.json`` of ``dora-mm test`` below the folder of the checkpoint
+    that has the hash of either file.
 
     Args:
         source (str | Path): The checkpoint that was published.
@@ -80,12 +96,19 @@ def write_card(source: Union[str, Path],
     run = checkpoint.get('meta')
     run = run if isinstance(run, Mapping) else {}
     convert(published, folder, 'hf', build_backbone)
+    try:
+        write_timm(published, facts['arch'], folder / 'timm')
+        timm = _TIMM.format(name=folder.name)
+    except ValueError as error:
+        timm = f'timm cannot compute the same: {error}.'
     card = _CARD.format(
         name=folder.name,
         what=_what(facts),
         img_size=facts['arch']['img_size'],
         origin=_origin(facts, run),
+        timm=timm,
         videos=_videos(run),
+        results=_results(Path(source), published),
         config=_config(checkpoint))
     with atomic_file(folder / 'README.md') as file:
         file.temporary.write_text(card)
@@ -101,34 +124,68 @@ def _what(facts: Mapping) -> str:
 
 
 def _origin(facts: Mapping, run: Mapping) -> str:
-    rows = dict(
-        checkpoint=facts['source'],
-        sha256=facts['source_sha256'],
-        layout=facts['source_layout'],
-        epochs=facts.get('epoch', run.get('epoch')),
-        steps=facts.get('iter', run.get('iter')),
-        seed=run.get('seed'),
-        mmengine=run.get('mmengine_version'),
-        dora_mm=facts['dora_mm_version'])
+    versions = _inner(_inner(run, 'run'), 'versions')
+    rows = {
+        'checkpoint': facts['source'],
+        'sha256': facts['source_sha256'],
+        'layout': facts['source_layout'],
+        'epochs': facts.get('epoch', run.get('epoch')),
+        'steps': facts.get('iter', run.get('iter')),
+        'seed': run.get('seed'),
+        'mmengine': run.get('mmengine_version'),
+        'torch': versions.get('torch'),
+        'trained by dora_mm': versions.get('dora_mm'),
+        'published by dora_mm': facts['dora_mm_version']
+    }
     return _table(('what', 'value'), [
         (name, value) for name, value in rows.items() if value is not None
     ])
 
 
+def _inner(facts: Mapping, name: str) -> Mapping:
+    found = facts.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
 def _videos(run: Mapping) -> str:
-    meta = run.get('dataset_meta')
-    names = meta.get('videos') if isinstance(meta, Mapping) else None
-    if not names:
+    meta = _inner(run, 'dataset_meta')
+    if meta.get('dataset_type') == 'images':
+        return (f'{meta.get("num_images")} images of '
+                f'{Path(meta.get("images")).name}.')
+    paths = meta.get('videos')
+    if not paths:
         return 'The checkpoint does not say what it was trained on.'
+    # In the order of the paths, see run_facts.
+    known = _inner(run, 'run').get('videos') or [('?', '?', '?')] * len(paths)
+    unknown = ['?'] * len(paths)
+    return _table(
+        ('video', 'bytes', 'sha256 of a sample', 'frames', 'left out'), [
+            (Path(path).name, size, digest, frames, left_out)
+            for path, (_, size, digest), frames, left_out in zip(
+                paths, known, meta.get('num_frames', unknown),
+                meta.get('frames_left_out', unknown))
+        ])
+
+
+def _results(source: Path, published: Path) -> str:
+    """Evaluations of either file that lie below the run's folder."""
+    hashes = {
+        sha256_of(path): path.name
+        for path in (source, published) if path.is_file()
+    }
     rows = []
-    for name in names:
-        path, manifest = Path(name), None
-        if path.is_file():
-            manifest = VideoManifest.load(path)
-        left_out = '?' if manifest is None else sum(
-            end - begin for begin, end, *_ in manifest.excluded)
-        rows.append((path.name, left_out))
-    return _table(('video', 'frames left out'), rows)
+    for place in sorted(source.parent.rglob('results.json')):
+        found = read_json(place)
+        found = found if isinstance(found, Mapping) else {}
+        name = hashes.get(found.get('checkpoint_sha256'))
+        if name is not None:
+            rows += [(Path(str(found.get('config'))).stem, metric,
+                      f'{value:.3f}', name, _MEASURED)
+                     for metric, value in _inner(found, 'metrics').items()]
+    if not rows:
+        return ('No result was found beside the checkpoint: add those that '
+                'you measured, and say that you did.')
+    return _table(('evaluation', 'metric', 'value', 'of', 'measured by'), rows)
 
 
 def _config(checkpoint: Any) -> str:

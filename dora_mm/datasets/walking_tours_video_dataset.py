@@ -96,6 +96,7 @@ class WalkingToursVideoDataset(Dataset):
         self.videos = self._drop_short(infos)
         self._steps = [self._step(info) for info in self.videos]
         self._without_cuts: List[str] = []
+        self._left_out: List[int] = []
         self.clip_index = ClipIndex(
             [self._file_clips(info) for info in self.videos], start_stride)
         if self._without_cuts and not across_cuts:
@@ -128,7 +129,9 @@ class WalkingToursVideoDataset(Dataset):
             clip_len=self.clip_len,
             frame_interval=self.frame_interval,
             frame_stride=self.frame_stride,
-            videos=[video.path for video in self.videos])
+            videos=[video.path for video in self.videos],
+            num_frames=[video.num_frames for video in self.videos],
+            frames_left_out=self._left_out)
 
     def __len__(self) -> int:
         return len(self.clip_index)
@@ -240,8 +243,9 @@ class WalkingToursVideoDataset(Dataset):
                     'again.')
             excluded = tuple(r[:2] for r in manifest.excluded)
             cuts = manifest.cuts
+        frames = sum(end - begin for begin, end in excluded)
+        self._left_out.append(frames)
         if excluded:
-            frames = sum(end - begin for begin, end in excluded)
             print_log(
                 f'{info.path!r}: {frames} of {info.num_frames} frames are '
                 'left out as blank, frozen or undecodable.',

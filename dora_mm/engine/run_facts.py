@@ -2,7 +2,11 @@ import hashlib
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
+import mmengine
+import torch
 from mmengine.runner import Runner
+
+from dora_mm.version import __version__
 
 _SECTIONS = ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg',
              'train_dataloader', 'custom_hooks', 'auto_scale_lr')
@@ -20,7 +24,7 @@ def run_facts(runner: Runner) -> Dict[str, Any]:
         values, the number of processes among them; ``epoch_clips`` and
         ``epoch_iters`` of a rank; ``videos``, a list of names, sizes in bytes
         and hashes of a sample of the content, where the data set has videos;
-        its ``digest`` where it has images.
+        its ``digest`` where it has images; ``versions`` of the packages.
     """
     loader = runner.train_dataloader
     images = getattr(loader.dataset, 'digest', None)
@@ -29,6 +33,10 @@ def run_facts(runner: Runner) -> Dict[str, Any]:
         settings.update(_flatten(section, runner.cfg.get(section)))
     return dict(
         settings=settings,
+        versions=dict(
+            dora_mm=__version__,
+            mmengine=mmengine.__version__,
+            torch=str(torch.__version__)),
         epoch_clips=len(loader.dataset),
         epoch_iters=len(loader),
         videos=[

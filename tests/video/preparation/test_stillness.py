@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from video_factory import HEIGHT, WIDTH, damage, numbered_frame, write_video
 
+from dora_mm.datasets import WalkingToursVideoDataset
 from dora_mm.video.preparation.stillness import (StillnessMeter,
                                                  excluded_ranges,
                                                  join_stillness)
@@ -17,6 +18,9 @@ def test_black_second_half_is_found(make_video, prepare, encoding):
     done = prepare(source, encoding)
     assert done.manifest.excluded == ((45, 90, 'blank'), )
     assert done.manifest.num_frames == 90
+    meta = WalkingToursVideoDataset(
+        done.path, clip_len=2, frame_interval=0.5).metainfo
+    assert (meta['num_frames'], meta['frames_left_out']) == ([90], [45])
 
 
 def test_frozen_stretch_across_segments_is_found(make_video, prepare):
