@@ -27,6 +27,7 @@ COMMANDS = dict(
     test=('test.py', 'evaluate a frozen backbone'),
     evaluate=('evaluate_all.py', 'run all evaluations that have their data'),
     embed=('embed.py', 'write the features of images or a video'),
+    ablate=('ablate.py', 'train configs with seeds, and compare them'),
     publish=('publish_backbone.py', 'write a backbone as a file of tensors'),
     convert=('convert_checkpoint.py', 'convert between layouts'),
     configs=('dora_mm.cfg', 'list the shipped configs, or print a path'),

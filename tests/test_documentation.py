@@ -38,6 +38,8 @@ PROGRAMS = {
     'benchmarks/step.py': 'tests/test_benchmarks.py',
     'benchmarks/step_counts.py': 'tests/test_step_counts.py',
     'benchmarks/views.py': NOT_RUN_HERE,
+    'benchmarks/wt_mini.py': 'tests/test_wt_mini.py',
+    'tools/ablate.py': 'tests/tools/test_ablate.py',
     'tools/analysis_tools/browse_dataset.py': 'tests/tools/test_look_tools.py',
     'tools/analysis_tools/health.py': 'tests/tools/test_analysis_tools.py',
     'tools/analysis_tools/plot_losses.py':

@@ -46,6 +46,12 @@ def parse_args(args=None):
     parser.add_argument(
         '--only', nargs='+', help='configs to run, such as davis2016')
     parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='override settings of every evaluation that is run')
+    parser.add_argument(
         '--key',
         choices=('teacher', 'student'),
         default='teacher',
@@ -117,6 +123,8 @@ def run(item, checkpoint, args, folder):
         config_path(f'evaluation/{item.config}'), checkpoint, '--data',
         Path(args.data) / item.folder, '--work-dir', folder, '--key', args.key
     ]
+    if args.cfg_options:
+        command += ['--cfg-options', *args.cfg_options]
     done = subprocess.run(list(map(str, command)))
     if done.returncode:
         raise SystemExit(f'error: {name} failed')
@@ -134,6 +142,7 @@ def identity(item, checkpoint, args):
         state=stat and [stat.st_size, stat.st_mtime_ns],
         key=args.key,
         data=str((Path(args.data) / item.folder).resolve()),
+        options=args.cfg_options,
         config=hashlib.sha256(repr(config.to_dict()).encode()).hexdigest())
 
 

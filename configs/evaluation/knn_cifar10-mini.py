@@ -2,7 +2,7 @@
 # 500 and 100 images each, enlarged to the size of the demo's views.
 # Command: python tools/test.py configs/evaluation/knn_cifar10-mini.py \
 #     CHECKPOINT --data PATH, a folder or tar file with train/CLASS, test/CLASS
-# Expected: docs/evaluation.md.
+# Expected: docs/learning.md.
 _base_ = ['./knn_imagenet.py']
 
 size = 112

@@ -91,19 +91,19 @@ def test_command(data, tmp_path):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Folders that tools/test.py was run for; run n gives n per cent."""
-    folders = []
+    """Commands that ran tools/test.py; run n gives n per cent."""
+    commands = []
 
     def test_py(command):
         folder = Path(command[command.index('--work-dir') + 1])
-        folders.append(folder)
+        commands.append(tuple(map(str, command)))
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'results.json').write_text(
-            json.dumps(dict(metrics={'davis/J&F-Mean': float(len(folders))})))
+            json.dumps(dict(metrics={'davis/J&F-Mean': float(len(commands))})))
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, 'run', test_py)
-    return folders
+    return commands
 
 
 @pytest.fixture
@@ -125,13 +125,17 @@ def test_finished_results_are_kept(evaluate_all, calls, tmp_path, capsys):
     """Of the same weights, config and data; of others they are made anew."""
     weights = tmp_path / 'a.pth'
     weights.write_bytes(b'one')
-    for change, runs in ((None, 1), (None, 1), ('weights', 2), ('key', 3)):
+    options = dict(
+        key=('--key', 'student'), setting=('--cfg-options', 'a.b=1', 'c=2'))
+    for change, runs in ((None, 1), (None, 1), ('weights', 2), ('key', 3),
+                         ('setting', 4)):
         if change == 'weights':
             weights.write_bytes(b'other')
-        more = ['--key', 'student'] if change == 'key' else []
+        more = options.get(change, ())
         assert evaluate_all(weights, *more) == (['a'], [[runs]])
         assert len(calls) == runs
     assert capsys.readouterr().out.count('kept from') == 1
+    assert calls[-1][-3:] == options['setting']
 
 
 def test_seeds_are_one_column(evaluate_all, calls, tmp_path, capsys):

@@ -34,16 +34,23 @@ class ClipSampler(Sampler):
             and shares it among the ranks. Defaults to None.
         round_up (bool): Repeat the first samples of the order so that every
             rank gets the same number. Defaults to True.
+        num_samples (int, optional): Samples of an epoch of all ranks, so that
+            schedules in epochs do not depend on the length of the videos:
+            the first of the epoch's order, which begins again where there
+            are more than the dataset has. None takes each sample once.
+            Defaults to None.
 
     Raises:
-        ValueError: If the dataset is empty or the seed is negative.
+        ValueError: If the dataset is empty, the seed is negative or
+            ``num_samples`` is not positive.
     """
 
     def __init__(self,
                  dataset: Sized,
                  shuffle: bool = True,
                  seed: Optional[int] = None,
-                 round_up: bool = True) -> None:
+                 round_up: bool = True,
+                 num_samples: Optional[int] = None) -> None:
         if len(dataset) == 0:
             raise ValueError('`dataset` is empty: ClipSampler has nothing to '
                              'sample. Check the video paths.')
@@ -52,8 +59,12 @@ class ClipSampler(Sampler):
         if seed < 0:
             raise ValueError(
                 f'`seed` must be a non-negative integer, but got {seed}.')
+        if num_samples is not None and num_samples < 1:
+            raise ValueError(f'num_samples must be at least 1, but got '
+                             f'{num_samples}: leave it out for all samples')
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
+        self.num_samples = num_samples or len(dataset)
         self.shuffle = shuffle
         self.seed = int(seed)
         self.round_up = round_up
@@ -62,7 +73,7 @@ class ClipSampler(Sampler):
 
     def __len__(self) -> int:
         """Number of samples of this rank in a whole epoch."""
-        total = len(self.dataset)
+        total = self.num_samples
         extra = self.world_size - 1
         if not self.round_up:
             extra -= self.rank
@@ -76,10 +87,12 @@ class ClipSampler(Sampler):
             order = rng.permutation(total)
         else:
             order = np.arange(total)
-        padded = len(self) * self.world_size
-        if self.round_up and padded > total:
-            order = np.resize(order, padded)
-        return order[self.rank::self.world_size]
+        num_used = self.num_samples
+        if self.round_up:
+            num_used = len(self) * self.world_size
+        if num_used > total:
+            order = np.resize(order, num_used)
+        return order[self.rank:num_used:self.world_size]
 
     def __iter__(self) -> Iterator[Tuple[int, int]]:
         """Iterate over ``(index, seed)`` of this rank's share of the epoch."""

@@ -42,6 +42,24 @@ def test_epochs_and_seeds_differ_and_repeat():
     assert dict(make(200, shuffle=False)) == dict(epochs[0])
 
 
+@pytest.mark.parametrize('num', [1, 30, 100, 130])
+@pytest.mark.parametrize('world', [1, 3])
+def test_an_epoch_of_so_many_samples(num, world):
+    whole = list(make(100))
+    ranks = [list(make(100, r, world, num_samples=num)) for r in range(world)]
+    assert {len(r) for r in ranks} == {-(-num // world)}
+    joint = [ranks[i % world][i // world] for i in range(num)]
+    # What there are more than all, comes again from the beginning.
+    assert joint == (whole + whole)[:num]
+    part = make(100, num_samples=num, round_up=False)
+    assert list(part) == joint and len(part) == num
+    part.set_epoch(1)
+    if num < 100:
+        assert {i for i, _ in part} != {i for i, _ in joint}
+    with pytest.raises(ValueError, match='num_samples must be .* got 0: '):
+        make(100, num_samples=0)
+
+
 @pytest.mark.parametrize('length', [48, 50])
 @pytest.mark.parametrize('world', [2, 3])
 def test_ranks_together_are_one_process(length, world):

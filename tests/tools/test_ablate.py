@@ -1,0 +1,146 @@
+"""tools/ablate.py and the arithmetic of its table."""
+import json
+import runpy
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from clean_python import ROOT
+
+from dora_mm.evaluation.compare_arms import arms_table, compare_arms
+
+NAMES = ('bear', 'car', 'dog')
+
+
+def test_differences_against_scipy():
+    stats = pytest.importorskip('scipy.stats')
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(50, 5, (3, 7)), rng.normal(48, 5, (4, 7))
+    gap = compare_arms(a, b)
+    oracle = stats.ttest_rel(a.mean(0), b.mean(0))
+    assert gap.mean / gap.error == pytest.approx(oracle.statistic)
+    assert gap.mean == pytest.approx(a.mean() - b.mean())
+    assert gap.better == sum(a.mean(0) > b.mean(0)) and gap.sequences == 7
+    variances = [np.var(v.mean(1), ddof=1) for v in (a, b)]
+    assert gap.seed_std**2 == pytest.approx(np.mean(variances))
+
+
+@pytest.mark.parametrize('shift, verdict', [(1.9, 'none'), (2.1, 'better'),
+                                            (-2.1, 'worse')])
+def test_less_than_two_deviations_is_none(shift, verdict):
+    reference = np.array([[39., 41.], [40., 42.], [41., 43.]])  # std 1
+    gap = compare_arms(reference + shift, reference)
+    assert gap.seed_std == pytest.approx(1) and gap.verdict == verdict
+
+
+def test_one_seed_decides_nothing():
+    gap = compare_arms(np.array([[50., 60.]]), np.array([[10., 20.]]))
+    assert gap.seed_std is None and 'one seed' in gap.verdict
+    assert compare_arms(np.ones((2, 1)), np.zeros((2, 1))).error is None
+    with pytest.raises(ValueError, match=r'\(1, 2\) and \(1, 3\)'):
+        compare_arms(np.ones((1, 2)), np.ones((1, 3)))
+
+
+def test_table():
+    arms = dict(dino=np.array([[39., 41.], [41., 43.]]),
+                dora=np.array([[49., 41.], [51., 43.]]))  # yapf: disable
+    lines = arms_table('J&F', arms, ['bear', 'car']).splitlines()
+    assert lines[0] == 'J&F, over bear, car'
+    assert lines[2].split() == ['dino', '41.00', '1.41', '2']
+    assert lines[3].split() == [
+        'dora', '46.00', '1.41', '2', '+5.00', '5.00', '1', 'of', '2', 'better'
+    ]
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    """train.py and evaluate_all.py in a few lines; what ran."""
+    ran = []
+
+    def run(command):
+        name = Path(command[1]).name
+        if name == 'train.py':
+            folder = Path(command[command.index('--work-dir') + 1])
+            ran.append(f'train {folder.parent.name[:-9]}')
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.save(dict(seed=1), folder / 'iter_2.pth')
+            return SimpleNamespace(returncode=0)
+        assert name == 'evaluate_all.py'
+        begin, end = command.index('--names'), command.index('--data')
+        names, models = command[begin + 1:end], command[2:begin]
+        options = command[command.index('--cfg-options') + 1:]
+        ran.append(f'evaluate {len(names)} {" ".join(options)}')
+        out = Path(command[command.index('--out-dir') + 1])
+        for model, path in zip(names, models):
+            assert path == 'colour' or Path(path).is_file()
+            value = 40. + 10 * ('dora' in model) + int(model[-1].isdigit()
+                                                       and model[-1])
+            metrics = {
+                f'davis/J&F/{n}': value + i
+                for i, n in enumerate(NAMES)
+            }
+            metrics['davis/J&F-Mean'] = value + 1
+            path = out / model / 'davis2016_davis/results.json'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(dict(metrics=metrics)))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, 'run', run)
+    return ran
+
+
+def test_command_and_again(programs, tmp_path, capsys):
+    main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
+    command = [
+        'dino=dino/vit-t16_demo', 'dora=dora/vit-t16_demo', 'floor=colour',
+        '--untrained', 'dino', '--seeds', '0', '2', '--data',
+        str(tmp_path), '--out-dir',
+        str(tmp_path / 'out'), '--evaluation-options', 'a.b=1',
+        '--cfg-options', 'num_logits=64'
+    ]
+    main(command)
+    # a seed of all arms is finished before the next
+    ran = [
+        'train dino_s0', 'train dora_s0', 'evaluate 4 a.b=1', 'train dino_s2',
+        'train dora_s2', 'evaluate 7 a.b=1'
+    ]
+    assert programs == ran
+    numbers = json.loads((tmp_path / 'out/ablation.json').read_text())
+    assert list(numbers['arms']['dora']) == ['dora_s0', 'dora_s2']
+    found = numbers['metrics']['DAVIS-2016 J&F']
+    assert found['sequences'] == list(NAMES)
+    assert found['values']['dora'] == [[50, 51, 52], [52, 53, 54]]
+    assert found['differences']['dora']['mean'] == pytest.approx(10)
+    assert found['differences']['dora']['verdict'] == 'better'
+    assert found['differences']['dino-untrained']['verdict'] == 'none'
+    table = (tmp_path / 'out/ablation.txt').read_text()
+    assert table.strip() in capsys.readouterr().out
+    path, = (tmp_path / 'out/runs').glob('dora_s2_*/config.py')
+    config = path.read_text()
+    assert 'randomness = dict(seed=2)' in config
+    assert 'num_logits = 64' in config
+
+    # Nothing is trained twice but what changed.
+    main(command)
+    assert programs[6:] == [ran[2], ran[5]]
+    main([*command[:-1], 'num_logits=128'])
+    assert programs[8:] == ran
+
+
+def test_failures_and_mistakes(programs, tmp_path, monkeypatch, capsys):
+    main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
+    rest = ['--data', str(tmp_path), '--out-dir', str(tmp_path / 'out')]
+    for wrong, message in ((['dora/vit-t16_demo'], 'NAME=CONFIG'),
+                           (['a=colour', '--untrained', 'a'], 'untrained'),
+                           (['a=colour', '--seeds', '1', '1'], 'seeds')):
+        with pytest.raises(SystemExit):
+            main([*wrong, *rest])
+        assert message in capsys.readouterr().err
+    monkeypatch.setattr(subprocess, 'run',
+                        lambda command: SimpleNamespace(returncode=1))
+    with pytest.raises(RuntimeError, match='training of a_s0_.* failed'):
+        main(['a=dora/vit-t16_demo', *rest])
+    assert not list(tmp_path.rglob('trained.json'))
