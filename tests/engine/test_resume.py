@@ -8,7 +8,8 @@ import torch
 from clean_python import ROOT
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import DATASETS, HOOKS
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, HOOKS, MODELS
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from tiny import model_cfg
@@ -66,6 +67,24 @@ class RecordPlan(Hook):
                 'train/momentum').current()
 
 
+@MODELS.register_module()
+class OneLayer(BaseModel):
+    """What a plan is tried on where the loss does not matter."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 2)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return dict(loss=self.layer(inputs.float().mean()[None]).sum())
+
+    def seed_step(self, seed):
+        pass
+
+    def update_teacher(self, momentum):
+        pass
+
+
 @pytest.fixture(autouse=True)
 def plain_config_text(monkeypatch):
     """Each of some 300 checkpoints would have its config formatted by yapf."""
@@ -82,13 +101,13 @@ def videos(tmp_path):
 
 
 def train(folder, videos, stop=math.inf, resume=None, **changes):
-    """Train; records by iteration, and the last checkpoint's tensors."""
+    """Train; records by iteration, and the last checkpoint."""
     base = ROOT / 'configs'
     cfg = Config.fromfile(base / '_base_/default_runtime.py')
     schedule = Config.fromfile(base / '_base_/schedules/adamw_100e.py')
     cfg.merge_from_dict(
         dict(
-            model=model_cfg(),
+            model=changes.pop('model', None) or model_cfg(),
             work_dir=str(folder),
             experiment_name=f'{folder}-{len(RECORDS)}-{stop}',
             custom_hooks=[
@@ -146,12 +165,12 @@ def check_equal(one, other):
 
 @pytest.mark.parametrize('accumulation', [1, 4])
 def test_equal(tmp_path, videos, accumulation):
-    """Killed at 2, 5 and 7 of 12 iterations, in a folder that moves."""
+    """Killed at 2, 5, 6 and 7 of 12 iterations, in a folder that moves."""
     options = {'optim_wrapper.accumulative_counts': accumulation}
     _, whole = train(tmp_path / 'whole', videos, **options)
     folder = tmp_path / 'parts'
     resume = None
-    for stop in (2, 5, 7, math.inf):
+    for stop in (2, 5, 6, 7, math.inf):
         records, parts = train(folder, videos, stop, resume, **options)
         moved = tmp_path / f'moved{stop}'
         if any(folder.glob('*.pth')):
@@ -160,66 +179,116 @@ def test_equal(tmp_path, videos, accumulation):
     check_equal(whole, parts)
 
 
-CHANGES = {
-    'epochs': {
+BATCH = 'train_dataloader.batch_size'
+COUNTS = 'optim_wrapper.accumulative_counts'
+# What is saved and what is present, beside the settings of ``train``.
+MATRIX = {
+    'more epochs': ({}, {
         'train_cfg.max_epochs': 4
-    },
-    'rate': {
+    }),
+    'fewer epochs': ({
+        'train_cfg.max_epochs': 4
+    }, {}),
+    'rate': ({}, {
         'optim_wrapper.optimizer.lr': 5e-3
-    },
-    'batch': {
-        'train_dataloader.batch_size': 4
-    },
-    'scaled rate': {
+    }),
+    'larger batch': ({}, {
+        BATCH: 4
+    }),
+    'smaller batch': ({
+        BATCH: 4
+    }, {}),
+    'scaled rate': ({}, {
         'auto_scale_lr.enable': True
-    },
-    'accumulation': {
-        'optim_wrapper.accumulative_counts': 2
-    },
+    }),
+    'accumulation': ({}, {
+        COUNTS: 2
+    }),
+    'no accumulation': ({
+        COUNTS: 2
+    }, {}),
+    'one process as two': ({}, {
+        'world': 2,
+        BATCH: 1
+    }),
+    'two processes as one': ({
+        'world': 2,
+        BATCH: 1
+    }, {}),
+    'one process as two, larger batch': ({}, {
+        'world': 2
+    }),
+    'order of the videos': ({}, {
+        'reverse': True
+    }),
 }
 
 
-@pytest.mark.parametrize('stop', [4, 6])  # inside an epoch, at its end
-@pytest.mark.parametrize('name', CHANGES)
-def test_schedules_follow_the_plan_that_is(tmp_path, videos, name, stop):
-    """Rates, decay and momentum are those of a run with that plan."""
-    change = CHANGES[name]
-    plan, _ = train(tmp_path / 'plan', videos, **change)
-    before, _ = train(tmp_path / 'run', videos, stop)
-    after, _ = train(
-        tmp_path / 'run',
-        videos,
-        resume=tmp_path / f'run/iter_{stop}.pth',
-        **change)
-    assert max(after) == max(plan)
-    batch = change.get('train_dataloader.batch_size', 2)
-    assert min(after) == stop * 2 // batch
-    for step, record in after.items():
-        assert record['rate'] == pytest.approx(plan[step]['rate'], rel=1e-12)
-        assert record['decay'] == pytest.approx(plan[step]['decay'], rel=1e-12)
-        assert record.get('momentum') == plan[step].get('momentum')
-        assert record['clips'] == plan[step]['clips']
+@pytest.fixture
+def join(monkeypatch):
+    """Let runs of this process be a rank of several."""
+
+    def join(rank, world):
+        for module in ('dora_mm.datasets.samplers.clip_sampler',
+                       'mmengine.runner.runner'):
+            monkeypatch.setattr(f'{module}.get_dist_info',
+                                lambda: (rank, world))
+
+    return join
+
+
+@pytest.mark.parametrize('place', ['inside', 'boundary'])
+@pytest.mark.parametrize('name', MATRIX)
+def test_matrix(tmp_path, videos, join, name, place):
+    """Rates, decay, momentum and clips are those of a run of that plan.
+
+    Of several ranks each is a run of its own here. All clips of an epoch are
+    seen once, by the runs before and after together.
+    """
+
+    def ranks(folder, options, *args):
+        """Records by iteration, with the clips of all ranks."""
+        options = dict(options, model=dict(type='OneLayer'))
+        files = videos[::-1] if options.pop('reverse', False) else videos
+        world, found = options.pop('world', 1), {}
+        for rank in range(world):
+            join(rank, world)
+            records, _ = train(tmp_path / f'{folder}{rank}', files, *args,
+                               **options)
+            for step, record in records.items():
+                others = found.get(step, dict(clips=[]))['clips']
+                record['clips'] = sorted(others + record['clips'])
+                found[step] = record
+        return found
+
+    saved, present = MATRIX[name]
+    present = {'default_hooks.checkpoint.interval': 99, **present}
+    world = saved.get('world', 1)
+    step = 12 // (world * saved.get(BATCH, 2))  # of an epoch
+    stop = step if place == 'boundary' else step * 2 // 3
+    saved = {'default_hooks.checkpoint.interval': stop, **saved}
+    before = ranks('saved', saved, stop)
+    path = tmp_path / f'saved0/iter_{stop}.pth'
+    if name == 'order of the videos' and place == 'inside':
+        with pytest.raises(ValueError, match='order of the videos.*b.mp4'):
+            ranks('present', present, math.inf, path)
+        return
+    after = ranks('present', present, math.inf, path)
+    plan = ranks('plan', present)
+    first = stop * 12 // step // len(plan[0]['clips'])
+    assert sorted(after) == list(range(first, max(plan) + 1))
+    for number, record in after.items():
+        expected = plan[number]
+        assert record['rate'] == pytest.approx(expected['rate'], rel=1e-12)
+        assert record['decay'] == pytest.approx(expected['decay'], rel=1e-12)
+        assert record.get('momentum') == expected.get('momentum')
+        assert record['clips'] == expected['clips']
     for epoch in (0, 1):
         clips = [
             clip for records in (before, after) for record in records.values()
             if record['epoch'] == epoch for clip in record['clips']
         ]
         assert len(clips) == len(set(clips)) == 12
-
-
-def test_two_processes_go_on_as_one(tmp_path, videos):
-    """With half the batch each; the file says who wrote it."""
-    whole, state = train(tmp_path / 'whole', videos)
-    train(tmp_path / 'run', videos, 4)
-    path = tmp_path / 'run/iter_4.pth'
-    checkpoint = torch.load(path, weights_only=False)
-    settings = checkpoint['meta']['run']['settings']
-    settings['world_size'] = 2
-    settings['train_dataloader.batch_size'] = 1
-    torch.save(checkpoint, path)
-    after, resumed = train(tmp_path / 'run', videos, resume=path)
-    assert min(after) == 4
-    check_equal(state, resumed)
 
 
 def test_clips_that_come_again_are_counted(tmp_path, videos, capsys):
@@ -279,20 +348,6 @@ def test_refused(tmp_path, videos, name):
         p: p.read_bytes()
         for p in (tmp_path / 'run').glob('*.pth')
     }
-
-
-@pytest.mark.parametrize('stop', [4, 6])
-def test_order_of_the_videos(tmp_path, videos, stop):
-    """Between two epochs any will do; inside, clips would be lost."""
-    train(tmp_path / 'run', videos, stop)
-    path = tmp_path / f'run/iter_{stop}.pth'
-    if stop == 4:
-        with pytest.raises(ValueError, match='order of the videos.*b.mp4'):
-            train(tmp_path / 'run', videos[::-1], resume=path)
-        return
-    after, _ = train(tmp_path / 'run', videos[::-1], resume=path)
-    clips = [clip for record in after.values() for clip in record['clips']]
-    assert len(clips) == len(set(clips)) == 12
 
 
 def test_videos_are_compared_by_content(tmp_path, videos):
