@@ -14,7 +14,8 @@ from pathlib import Path
 
 from dora_mm.utils.run_main import run_main
 
-SECONDS = 120  # after which a program counts as hung
+# A program hangs if it prints nothing for so long, or takes so long; seconds.
+SILENCE, SECONDS = 300, 3000
 
 
 class Hung(Exception):
@@ -66,13 +67,19 @@ class Forked:
         if self.is_running:
             os.kill(self.pid, how)
 
-    def finish(self, seconds=SECONDS):
+    def finish(self):
         """Wait for the end; the exit status, negative after a signal."""
-        self.process.join(seconds)
-        if self.is_running:
-            os.killpg(self.pid, signal.SIGKILL)
-            self.process.join()
-            raise Hung(self.log)
+        begun = time.monotonic()
+        printed, size = begun, 0
+        while self.is_running:
+            self.process.join(1)
+            now = time.monotonic()
+            if self.log.exists() and self.log.stat().st_size != size:
+                printed, size = now, self.log.stat().st_size
+            if now - printed > SILENCE or now - begun > SECONDS:
+                os.killpg(self.pid, signal.SIGKILL)
+                self.process.join()
+                raise Hung(self.output[-1000:])
         return self.process.exitcode
 
     @property
