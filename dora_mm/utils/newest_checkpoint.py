@@ -1,11 +1,16 @@
+import os
 import re
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Optional, Union
 
 
 def reads_whole(path: Union[str, Path]) -> bool:
     """Whether a checkpoint file is all there and undamaged.
+
+    It is read once while it stays as it is: a run that resumes asks when it
+    chooses a file and when it loads it.
 
     Args:
         path (str | Path): What ``torch.save`` wrote, a zip archive with
@@ -14,6 +19,16 @@ def reads_whole(path: Union[str, Path]) -> bool:
     Returns:
         bool: False as well if the file is missing, or no archive.
     """
+    try:
+        state = os.stat(path)
+    except OSError:
+        return False
+    return _fits(str(path), state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@lru_cache(maxsize=32)
+def _fits(path: str, *state: int) -> bool:
+    """Whether the checksums fit, of the file in this state."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

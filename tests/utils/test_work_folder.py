@@ -8,10 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
+from dora_mm.checkpoints.plain_checkpoints import load_plain
 from dora_mm.engine.atomic_backend import AtomicLocalBackend
 from dora_mm.utils import work_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
@@ -179,7 +182,6 @@ def test_a_damaged_lock_holds_nothing(tmp_path, text):
 
 
 def archive(path, damage=None):
-    import torch
     torch.save(dict(weight=torch.arange(3000.)), path)
     data = bytearray(path.read_bytes())
     if damage == 'flip':
@@ -206,3 +208,19 @@ def test_newest_whole_checkpoint(tmp_path, named, damage):
         path.write_bytes(b'no archive')
     with pytest.raises(ValueError, match='must be whole, but got 4 damaged'):
         newest_checkpoint(tmp_path)
+
+
+def test_checksums_are_read_once_and_again_after_a_change(
+        tmp_path, monkeypatch):
+    path, reads = tmp_path / 'iter_3.pth', []
+    archive(path)
+    test = zipfile.ZipFile.testzip
+    monkeypatch.setattr(zipfile.ZipFile, 'testzip',
+                        lambda file: reads.append(file) or test(file))
+    assert newest_checkpoint(tmp_path) == path
+    assert torch.equal(load_plain(path)['weight'], torch.arange(3000.))
+    assert len(reads) == 1
+    archive(path, 'flip')
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(ValueError, match='damaged'):
+        load_plain(path)
