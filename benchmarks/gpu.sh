@@ -27,8 +27,7 @@ if [[ -n ${TINY:-} ]]; then
     seconds=1 train=(train_dataloader.batch_size=2 train_dataloader.num_workers=1
         train_dataloader.dataset.clip_len=2
         train_dataloader.dataset.frame_stride=5 model.backbone.arch=deit-tiny
-        model.neck.in_channels=192 model.neck.out_channels=64
-        model.loss.out_channels=64)
+        model.neck.out_channels=64)
 fi
 
 piece() { # name, seconds, command

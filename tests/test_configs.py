@@ -1,9 +1,11 @@
 """Each shipped recipe does a step, and its hooks and schedules exist."""
 import inspect
 import math
+import runpy
 
 import pytest
 import torch
+from clean_python import ROOT
 from mmengine.config import Config
 from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS, DefaultScope
 
@@ -61,6 +63,79 @@ def test_one_step(name):
     assert math.isfinite(total.item())
     assert all(p.grad is not None for p in model.parameters()
                if p.requires_grad)
+
+
+def merged(name, *options):
+    """The config that ``tools/train.py`` makes of --cfg-options."""
+    train = runpy.run_path(str(ROOT / 'tools/train.py'))
+    path = config_path(name)
+    args = train['parse_args']([path, '--cfg-options', *options])
+    return train['merge_args'](Config.fromfile(path), args)
+
+
+VIEWS = 'model.data_preprocessor.'
+ONE_PLACE = {
+    'K': ('model.head.num_objects=2', lambda model: model.head.num_objects, 2),
+    'P': ('model.neck.out_channels=512', lambda model:
+          (model.neck.last_layer.weight.shape[0], model.loss_module.center.
+           shape[-1], model.teacher['neck'].out_channels), (512, ) * 3),
+    'D':
+    ('model.backbone.arch=deit-tiny', lambda model:
+     (model.backbone.embed_dims, model.neck.mlp[0].in_features), (192, ) * 2),
+    'L': (f'{VIEWS}local_views.num=3',
+          lambda model: model.data_preprocessor.local_views.num, 3),
+    'local crop': (f'{VIEWS}local_views.size=96',
+                   lambda model: model.data_preprocessor.local_views.size, 96),
+    'global crop':
+    (f'{VIEWS}global_views.size=192',
+     lambda model: model.data_preprocessor.global_views.size, 192),
+}
+
+
+@pytest.mark.parametrize('name', ['dora/vit-s16_wt', 'dora/vit-b16_wt'])
+@pytest.mark.parametrize('number', ONE_PLACE)
+def test_a_number_is_changed_in_one_place(number, name):
+    """R7: "16x192 and 384x2048" at the first step, or two keys to set."""
+    option, read, expected = ONE_PLACE[number]
+    with torch.device('meta'):
+        model = MODELS.build(merged(name, option).model)
+    assert read(model) == expected
+
+
+def test_all_numbers_changed_at_once_do_a_step():
+    """K, T, P, D, L and both crops, each by its one key."""
+    frames = 3
+    cfg = merged('dora/vit-s16_wt', 'model.head.num_objects=2',
+                 f'train_dataloader.dataset.clip_len={frames}',
+                 'model.neck.out_channels=64', 'model.neck.hidden_channels=32',
+                 'model.backbone.arch=deit-tiny', f'{VIEWS}local_views.num=1',
+                 f'{VIEWS}local_views.size=32', f'{VIEWS}global_views.size=64')
+    assert cfg.train_dataloader.dataset.clip_len == frames
+    model = MODELS.build(cfg.model).train()
+    clips = torch.randint(256, (1, frames, 3, 80, 80), dtype=torch.uint8)
+    inputs = model.data_preprocessor(dict(inputs=clips), training=True)
+    losses = model.loss(inputs['inputs'])
+    assert inputs['inputs']['local_clips'].shape == (1, 1, frames, 3, 32, 32)
+    assert losses['loss_object'].isfinite() and losses['loss_local'].isfinite()
+
+
+def test_a_shorter_run_names_the_keys():
+    """Ten epochs of warm-up do not fit into five."""
+    cfg = merged('dora/vit-s16_wt', 'train_cfg.max_epochs=5')
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
+    scheduler = dict(cfg.param_scheduler[0], end=cfg.train_cfg.max_epochs)
+    build = PARAM_SCHEDULERS.get(scheduler.pop('type')).build_iter_from_epoch
+    scheduler.pop('convert_to_iter_based')
+    with pytest.raises(ValueError, match='of lr .* length, 5, but got 10: '
+                       'train longer, by train_cfg.max_epochs, or lower '
+                       'param_scheduler.N.warmup'):
+        build(optimizer, epoch_length=7, **scheduler)
+    cfg = merged('dora/vit-s16_wt', 'train_cfg.max_epochs=5',
+                 'param_scheduler.0.warmup=1')
+    assert build(
+        optimizer,
+        epoch_length=7,
+        **dict(scheduler, warmup=cfg.param_scheduler[0].warmup)).warmup == 7
 
 
 READING = dict(

@@ -7,4 +7,4 @@ _base_ = ['./vit-s16_wt.py']
 model = dict(
     backbone=dict(arch='deit-base'),
     # DINO keeps the gain of the last layer fixed for ViT-B.
-    neck=dict(in_channels=768, norm_last_layer=True))
+    neck=dict(norm_last_layer=True))

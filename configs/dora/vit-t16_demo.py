@@ -4,15 +4,13 @@
 # together, not what DoRA can learn.
 _base_ = ['./vit-s16_wt.py']
 
-num_logits = 256
 clips_per_gpu = 3
 max_epochs = 4
 
 model = dict(
     backbone=dict(arch='deit-tiny', img_size=112, drop_path_rate=0.),
     neck=dict(
-        in_channels=192,
-        out_channels=num_logits,
+        out_channels=256,
         hidden_channels=512,
         bottleneck_channels=128),
     # A small epsilon separates the objects of a model that has learnt little;
@@ -20,7 +18,7 @@ model = dict(
     head=dict(num_objects=2, epsilon=0.002, num_iters=300),
     # In minutes a loss falls only if the task is easy: colours stay as they
     # are, the teacher is sharp, and the centre follows it closely.
-    loss=dict(out_channels=num_logits, center_momentum=0.8),
+    loss=dict(center_momentum=0.8),
     data_preprocessor=dict(
         global_views=dict(size=112, blur_prob=0., solarize_prob=0.),
         local_views=dict(num=2, size=64, blur_prob=0.),

@@ -34,6 +34,8 @@ _MEANINGS = (
     # Compared by content.
     (r'train_dataloader\.dataset\.(video|data_root|images|root)$', FREE),
     (r'train_dataloader\.dataset\.max_replacements$', FREE),
+    # Compared by shapes.
+    (r'model\.(neck\.in_channels|loss\.out_channels)$', FREE),
     (r'model\.(compile_layers|head\.fused)|optim_wrapper\.optimizer\.fused',
      FREE),
     (r'train_cfg\.(val_|dynamic)', FREE),

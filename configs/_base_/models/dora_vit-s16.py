@@ -1,6 +1,3 @@
-num_logits = 65536  # P
-embed_dims = 384  # D
-
 model = dict(
     type='dora_mm.DoRA',
     # The reading of the paper that docs/paper_vs_code.md explains.
@@ -15,8 +12,7 @@ model = dict(
         pos_interp='dino'),
     neck=dict(
         type='dora_mm.DINONeck',
-        in_channels=embed_dims,
-        out_channels=num_logits,
+        out_channels=65536,  # P
         norm_last_layer=False),
     head=dict(
         type='dora_mm.SinkhornPrototypeHead',
@@ -27,7 +23,7 @@ model = dict(
         epsilon=0.05,
         num_iters=30),
     mask=dict(type='dora_mm.MultiObjectMaskTransform', mode='map'),
-    loss=dict(type='dora_mm.DoRALoss', out_channels=num_logits),
+    loss=dict(type='dora_mm.DoRALoss'),
     data_preprocessor=dict(
         type='dora_mm.ClipViewPreprocessor',
         global_views=dict(num=2, size=224, scale=(0.4, 1.)),

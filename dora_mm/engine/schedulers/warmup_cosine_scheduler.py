@@ -43,11 +43,7 @@ class WarmupCosineScheduler(_ParamScheduler):
                  warmup: int = 0,
                  **kwargs) -> None:
         begin = kwargs.get('begin', 0)
-        if not 0 <= warmup < end - begin:
-            raise ValueError(
-                'warmup must be at least 0 and less than the length of the '
-                f'schedule, {end - begin}, but got {warmup}: train longer or '
-                'shorten it')
+        _check(param_name, warmup, end - begin)
         self.final_value = final_value
         self.warmup = warmup
         super().__init__(optimizer, param_name, end=end, **kwargs)
@@ -65,6 +61,7 @@ class WarmupCosineScheduler(_ParamScheduler):
         if not by_epoch:
             raise ValueError('by_epoch must be True, but got False: leave '
                              'convert_to_iter_based out')
+        _check(kwargs.get('param_name', 'this'), warmup, end - begin)
         return cls(
             *args,
             end=end * epoch_length,
@@ -86,3 +83,12 @@ class WarmupCosineScheduler(_ParamScheduler):
             self.end - self.begin - self.warmup)
         return self.final_value + (base - self.final_value) * (
             1 + math.cos(math.pi * progress)) / 2
+
+
+def _check(name: str, warmup: int, length: int) -> None:
+    if not 0 <= warmup < length:
+        raise ValueError(
+            f'warmup of the schedule of {name} must be at least 0 and less '
+            f'than its length, {length}, but got {warmup}: train longer, by '
+            'train_cfg.max_epochs, or lower param_scheduler.N.warmup, N from '
+            '0')

@@ -42,8 +42,10 @@ class DINO(BaseSelfSupervisor):
 
     Args:
         backbone (dict): :class:`DoRAViT`.
-        neck (dict): :class:`DINONeck`.
-        loss (dict): :class:`DoRALoss`.
+        neck (dict): :class:`DINONeck`; ``in_channels`` defaults to the
+            channels of the backbone.
+        loss (dict): :class:`DoRALoss`; ``out_channels`` defaults to those of
+            the neck.
         data_preprocessor (dict): :class:`ClipViewPreprocessor`.
         head (dict, optional): None here; DoRA's tracker.
         compile_layers (bool | dict, optional): Compile the encoder layers,
@@ -68,13 +70,16 @@ class DINO(BaseSelfSupervisor):
                  head: Optional[dict] = None,
                  compile_layers: Union[None, bool, dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
+        # D and P are said once, by backbone and neck.
+        backbone = MODELS.build(backbone)
         super().__init__(
             backbone=backbone,
-            neck=neck,
+            neck=dict(dict(in_channels=backbone.embed_dims), **neck),
             head=head,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
-        self.loss_module = MODELS.build(loss)
+        self.loss_module = MODELS.build(
+            dict(dict(out_channels=self.neck.out_channels), **loss))
         self._check_parts()
         self.teacher = nn.ModuleDict(
             dict(backbone=deepcopy(self.backbone), neck=deepcopy(self.neck)))

@@ -25,10 +25,10 @@ class DoRA(DINO):
 
     Args:
         backbone (dict): :class:`DoRAViT`.
-        neck (dict): :class:`DINONeck`.
+        neck (dict): :class:`DINONeck`, see :class:`DINO`.
         head (dict): :class:`SinkhornPrototypeHead`.
         mask (dict): :class:`MultiObjectMaskTransform`.
-        loss (dict): :class:`DoRALoss`.
+        loss (dict): :class:`DoRALoss`, see :class:`DINO`.
         data_preprocessor (dict): :class:`ClipViewPreprocessor`.
         track_layer (int): Teacher layer of queries, keys and [CLS]
             attention. Defaults to -1: the tracker of the paper's Fig. 3,
