@@ -1,13 +1,14 @@
 """Runs of the hosts' own tools/train.py, and what they must have kept."""
 import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from clean_python import check_run
+from warm_python import run_warm
+
+import dora_mm
 
 ARCH = dict(
     embed_dims=64, num_layers=12, num_heads=1, feedforward_channels=128)
@@ -34,14 +35,15 @@ def train(host, config, work_dir, *options):
         logged since the start, and the losses of it.
     """
     package, = importlib.util.find_spec(host).submodule_search_locations
-    check_run(
-        sys.executable,
+    done = run_warm(
         Path(package) / '.mim' / 'tools' / 'train.py',
         config,
         '--work-dir',
         work_dir,
         *options,
-        cwd=config.parent)
+        cwd=config.parent,
+        path=[Path(dora_mm.__file__).parents[1]])
+    assert done.returncode == 0, done.stdout + done.stderr
     last = Path((work_dir / 'last_checkpoint').read_text())
     scalars = sorted(work_dir.glob('*/vis_data/scalars.json'))[-1]
     logs = [json.loads(line) for line in scalars.read_text().splitlines()]

@@ -9,8 +9,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=${DORA_MM_PYTHON:-$(bash "$root/tools/setup_env.sh")}
 if [[ $# -eq 0 ]]; then
-    # By file, so that what a file's tests share is made once.
-    set -- tests -n auto --maxprocesses 8 --dist loadfile --durations 10 \
+    # In order, so that what a file's tests share is mostly made once.
+    set -- tests -n auto --maxprocesses 8 --dist worksteal --durations 10 \
         --cov --cov-config "$root/setup.cfg" --cov-fail-under 90 --cov-report \
         term-missing:skip-covered
 fi

@@ -1,14 +1,13 @@
 """Random checkpoints in the authors' layout, and a way to run a tool."""
 import argparse
-import os
-import subprocess
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from clean_python import ROOT
+from warm_python import run_warm
 
 import dora_mm
 
@@ -100,13 +99,9 @@ def save(tmp_path):
 @pytest.fixture
 def run_tool():
     """Run a file of tools/ with the dora_mm that is tested."""
-    tools = Path(__file__).parents[2] / 'tools'
-    package = str(Path(dora_mm.__file__).parents[1])
+    package = Path(dora_mm.__file__).parents[1]
 
     def run(name, *args):
-        return subprocess.run([sys.executable, tools / name, *map(str, args)],
-                              capture_output=True,
-                              text=True,
-                              env=dict(os.environ, PYTHONPATH=package))
+        return run_warm(ROOT / 'tools' / name, *args, path=[package])
 
     return run

@@ -1,14 +1,13 @@
 import json
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
-from clean_python import ROOT, check_run, run
+from clean_python import ROOT
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -77,15 +76,16 @@ def data(tmp_path):
     return tmp_path / 'data'
 
 
-def test_command(data, tmp_path):
-    out = check_run(sys.executable, ROOT / 'tools/evaluate_all.py', 'colour',
-                    '--data', data, '--out-dir', tmp_path / 'out')
+def test_command(data, tmp_path, run_tool):
+    done = run_tool('evaluate_all.py', 'colour', '--data', data, '--out-dir',
+                    tmp_path / 'out')
+    assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / 'out/results.json').read_text())
     assert found['names'] == ['colour']
     row, = found['rows']
     assert row['title'] == 'DAVIS-2016 J&F' and 70 < row['values'][0][0] < 100
     table = (tmp_path / 'out/results.txt').read_text()
-    assert f'{row["values"][0][0]:.1f}' in table and table in out
+    assert f'{row["values"][0][0]:.1f}' in table and table in done.stdout
     assert (tmp_path / 'out/results.png').is_file()
 
 
@@ -155,10 +155,9 @@ def test_seeds_are_one_column(evaluate_all, calls, tmp_path, capsys):
         evaluate_all(files[0], files[0])
 
 
-def test_mistakes_are_named(tmp_path):
-    tool = ROOT / 'tools/evaluate_all.py'
-    done = run(sys.executable, tool, 'colour', '--data', tmp_path)
+def test_mistakes_are_named(tmp_path, run_tool):
+    done = run_tool('evaluate_all.py', 'colour', '--data', tmp_path)
     assert done.returncode == 1 and 'no known data set' in done.stderr
-    done = run(sys.executable, tool, 'colour', '--data', tmp_path, '--names',
-               'a', 'b')
+    done = run_tool('evaluate_all.py', 'colour', '--data', tmp_path, '--names',
+                    'a', 'b')
     assert done.returncode == 2 and '2 names for 1 checkpoints' in done.stderr

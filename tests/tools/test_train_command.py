@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from clean_python import ROOT
 from video_factory import write_video
+from warm_python import WarmProcess
 
 import dora_mm
 
@@ -64,6 +65,8 @@ def write_config(video, tmp_path):
 def start(*command):
     """Start a command; it sees the tests' modules and the tested dora_mm."""
     folders = (ROOT / 'tests', Path(dora_mm.__file__).parents[1])
+    if command[0] == sys.executable:
+        return WarmProcess(command[1:], path=folders, merge=True)
     env = dict(
         os.environ,
         PYTHON=sys.executable,

@@ -1,0 +1,158 @@
+"""Processes of python that need not import torch and mmpretrain again.
+
+Importing them takes 5 s of CPU time, a tool's work in a test often less. So
+one process imports them, and each program starts as a fork of it, with
+arguments, environment, folder and output of its own. dora_mm itself is not
+imported before, so that a program that forgets to import a part of it fails
+as it would alone.
+"""
+import atexit
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from functools import lru_cache
+from pathlib import Path
+
+
+class WarmProcess:
+    """A python script in a process of its own: a part of ``Popen``.
+
+    Args:
+        command (Sequence): The script and its arguments.
+        cwd (Path, optional): Folder to run in.
+        path (Sequence[Path]): Folders to look for modules in first.
+        merge (bool): Whether stderr goes where stdout goes.
+    """
+
+    def __init__(self, command, cwd=None, path=(), merge=False):
+        self._folder = tempfile.TemporaryDirectory()
+        self.returncode = None
+        request = dict(
+            argv=[*map(str, command)],
+            cwd=str(cwd or os.getcwd()),
+            env=dict(os.environ, OMP_NUM_THREADS='1'),
+            path=[*map(str, path)],
+            merge=merge,
+            folder=self._folder.name)
+        server = _server(os.getpid())
+        server.stdin.write(json.dumps(request) + '\n')
+        server.stdin.flush()
+        self.pid = int(self._wait_for('pid', 60))
+
+    def _wait_for(self, name, timeout):
+        path = Path(self._folder.name, name)
+        end = time.monotonic() + timeout
+        while not path.exists():
+            if time.monotonic() > end:
+                raise TimeoutError(f'no {name} of the process yet')
+            time.sleep(0.01)
+        return path.read_text()
+
+    def poll(self):
+        """Status of the program, None while it runs."""
+        path = Path(self._folder.name, 'status')
+        if self.returncode is None and path.exists():
+            self.returncode = int(path.read_text())
+        return self.returncode
+
+    def communicate(self, timeout=300):
+        """Wait for the end: stdout and stderr."""
+        self.returncode = int(self._wait_for('status', timeout))
+        return tuple(
+            Path(self._folder.name, name).read_text(errors='replace')
+            for name in ('stdout', 'stderr'))
+
+
+def run_warm(*command, **kwargs):
+    """Run a script to its end, as :func:`subprocess.run` does."""
+    process = WarmProcess(command, **kwargs)
+    output, errors = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, output,
+                                       errors)
+
+
+@lru_cache
+def _server(owner):
+    """The process that forks, one for each process of the tests."""
+    server = subprocess.Popen([sys.executable, __file__],
+                              stdin=subprocess.PIPE,
+                              text=True,
+                              env=dict(os.environ, OMP_NUM_THREADS='1'))
+    atexit.register(server.stdin.close)
+    return server
+
+
+def _serve():
+    import mmcv  # noqa: F401
+    import mmpretrain.apis  # noqa: F401
+    import torch.utils.tensorboard  # noqa: F401
+    import torchvision  # noqa: F401
+
+    # Programs must not find the tests' modules by chance.
+    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # watchers end by themselves
+    for line in sys.stdin:
+        if os.fork() == 0:
+            _watch(json.loads(line))
+
+
+def _watch(request):
+    """Fork the program and write down its number and its status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_program(request))
+    folder = Path(request['folder'])
+    _write(folder / 'pid', pid)
+    _write(folder / 'status', os.waitstatus_to_exitcode(
+        os.waitpid(pid, 0)[1]))
+    os._exit(0)
+
+
+def _write(path, number):
+    path.with_suffix('.part').write_text(str(number))
+    path.with_suffix('.part').rename(path)
+
+
+def _program(request):
+    """What a new interpreter would do with the script; the status."""
+    os.setsid()
+    for number, name in ((0, os.devnull), (1, 'stdout'), (2, 'stderr')):
+        path = os.path.join(request['folder'], name)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        os.dup2(os.open(path, flags), number)
+    if request['merge']:
+        os.dup2(1, 2)
+    os.chdir(request['cwd'])
+    os.environ.clear()
+    os.environ.update(request['env'])
+    sys.path[:0] = request['path']
+    sys.argv = request['argv']
+    status = 1
+    try:
+        runpy.run_path(sys.argv[0], run_name='__main__')
+        status = 0
+    except SystemExit as error:
+        status = error.code
+        if not isinstance(status, int):
+            status = 0 if status is None else print(
+                error.code, file=sys.stderr) or 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return status
+
+
+if __name__ == '__main__':
+    _serve()
