@@ -7,17 +7,24 @@ copyright = author
 version = release = __version__
 
 extensions = [
-    'myst_parser',
+    'myst_nb',
     'sphinx.ext.autodoc',
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
 ]
 html_theme = 'furo'
 html_title = 'dora_mm'
-exclude_patterns = ['images']
+exclude_patterns = ['images', 'notebooks/work_dirs']
 
 # The pages are read on GitHub too, where headings have such anchors.
 myst_heading_anchors = 4
+
+# The notebooks are kept without outputs and run with each build, in the order
+# of their names: the later ones use what the first one writes.
+nb_execution_mode = 'force'
+nb_execution_raise_on_error = True
+nb_execution_timeout = 900  # seconds for a cell
+nb_output_stderr = 'remove'  # warnings of the packages that they import
 
 # Docstrings name the types, so that signatures stay short.
 autodoc_typehints = 'none'
