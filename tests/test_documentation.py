@@ -178,7 +178,24 @@ def test_documented_config_is_the_recipe():
 
 def test_segmentation_base_of_the_faq(tmp_path):
     pytest.importorskip('mmseg')
-    (tmp_path / 'c.py').write_text(code_block('docs/faq.md', 'python'))
+    (tmp_path / 'c.py').write_text(code_block('docs/faq.md', 'python', 1))
     code = ('from mmengine.config import Config; '
             'print(Config.fromfile("c.py").model.decode_head.type)')
     assert 'UPerHead' in check_run(sys.executable, '-c', code, cwd=tmp_path)
+
+
+def test_own_backbone_of_the_faq(tmp_path):
+    """Two files in one block, each under its name."""
+    text = code_block('docs/faq.md', 'python')
+    module, config = text.split('# my_config.py\n')
+    (tmp_path / 'my_vit.py').write_text(module)
+    config = config.replace('vit-s16_wt', 'vit-t16_demo')
+    (tmp_path / 'c.py').write_text(config)
+    code = ('from mmengine.config import Config; '
+            'from mmengine.registry import init_default_scope; '
+            'from dora_mm.registry import MODELS; '
+            'cfg = Config.fromfile("c.py"); '
+            'init_default_scope(cfg.default_scope); '
+            'print(type(MODELS.build(cfg.model).backbone).__name__)')
+    out = check_run(sys.executable, '-c', code, cwd=tmp_path)
+    assert out.split()[-1] == 'MyViT'
