@@ -10,8 +10,9 @@ LabelPropagation. The two are run in turn --repeats times; the fastest of each
 counts, and of the plain one's window, which is made once a video, the share
 of a video of 69 frames (the mean of DAVIS-2017 val). Masks are compared pixel
 by pixel. Decoding of the files is left out of both. Seconds are CPU time of
-the process, which other work on the machine disturbs least. With --device
-ours is measured alone, there, in seconds by the clock.
+the process, which other work on the machine disturbs least. With --dtype the
+backbone of ours works in that precision. With --device ours is measured alone,
+there, in seconds by the clock.
 """
 import argparse
 import json
@@ -155,13 +156,20 @@ def main():
         default=dora_mm.config_path('dora/vit-s16_wt.py'),
         help='checkpoint, or config for random weights (default: ViT-S/16)')
     parser.add_argument('--device', choices=('cpu', 'cuda'))
+    parser.add_argument(
+        '--dtype',
+        choices=('float32', 'bfloat16', 'float16'),
+        default='float32',
+        help='precision of the backbone of ours (default: float32)')
     parser.add_argument('--out', help='also write the figures to this JSON')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     frames, mask = read(args.frames, args.mask, args.number)
     ours = LabelPropagation(
-        dict(type='dora_mm.load_backbone', source=args.source), MEAN,
-        STD).eval().to(args.device)
+        dict(type='dora_mm.load_backbone', source=args.source),
+        MEAN,
+        STD,
+        dtype=args.dtype).eval().to(args.device)
     measure = measure_alone if args.device else compare
     result = measure(ours, frames, mask, args)
     print(json.dumps(result, indent=2))
@@ -199,6 +207,7 @@ def compare(ours, frames, mask, args):
         frames=len(frames),
         size=list(frames.shape[2:]),
         threads=args.threads,
+        dtype=args.dtype,
         torch=torch.__version__,
         plain_fps=1 / slow,
         ours_fps=1 / fast,

@@ -1,15 +1,14 @@
 # Human parts followed through the videos of VIP by label propagation: mIoU.
-# Numbers of CropMAE's protocol, which is videowalk's: long side 880, the first
-# and the last 20 frames, a window of 20 patches, the 10 most similar,
-# temperature 0.7. Two things are DINO's here, and change the figure: the
-# window is a square, not a disk, and the first mask is read at the centre of
-# each patch, not scaled down bilinearly.
+# CropMAE's protocol, which is videowalk's with other numbers: long side 880,
+# the first and the last 20 frames, a disk of 20 patches, the 10 most similar,
+# temperature 0.7.
 # Command: python tools/test.py configs/evaluation/vip.py CHECKPOINT \
 #     --data PATH/VIP_Fine
 # Expected: not in the DoRA paper; not run.
 _base_ = ['./davis2017.py']
 
 model = dict(
+    protocol='videowalk',
     num_context=20,
     radius=20,
     topk=10,

@@ -1,7 +1,8 @@
 # Letters: T frames, S source frames, N patches, D channels, C classes.
 from collections import deque
-from typing import Iterator, List, Optional, Sequence
+from typing import Iterator, List, Optional, Sequence, Tuple
 
+import cv2
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
@@ -21,6 +22,12 @@ class LabelPropagation(BaseModel):
     frame and the last few as sources, the most similar patches in a window
     give their labels.
 
+    That of videowalk and CropMAE differs in the window, a disk, which is not
+    for the first frame; in the sources of the first few frames, where the
+    first one stands for those that are missing; in the labels of the patches
+    of the first frame, which are shares of the classes; and in that scores
+    are not stretched and the largest ``topk`` are exactly as many.
+
     Differences from DINO's code: features are normalised once instead of once
     for each use, the similarity is not raised and normalised where it does
     not count, and attention is computed fused; the masks are the same.
@@ -35,9 +42,13 @@ class LabelPropagation(BaseModel):
         temperature (float): Of the similarities. Defaults to 0.1.
         batch_frames (int): Frames that go through the backbone at a time.
             Defaults to 1.
+        dtype (str): In which the backbone works: 'float32', or 'bfloat16' or
+            'float16' by autocast. Similarities and labels are float32.
+            Defaults to 'float32'.
+        protocol (str): 'dino' or 'videowalk'. Defaults to 'dino'.
 
     Raises:
-        ValueError: If a number is out of range, or a feature is not finite.
+        ValueError: If a setting is out of range, or a feature is not finite.
     """
 
     def __init__(self,
@@ -48,13 +59,21 @@ class LabelPropagation(BaseModel):
                  radius: int = 12,
                  topk: int = 5,
                  temperature: float = 0.1,
-                 batch_frames: int = 1) -> None:
+                 batch_frames: int = 1,
+                 dtype: str = 'float32',
+                 protocol: str = 'dino') -> None:
         super().__init__()
         if min(num_context, topk, batch_frames) < 1 or radius < 0:
             raise ValueError(
                 'num_context, topk and batch_frames must be at least 1 and '
                 f'radius at least 0, but got {num_context}, {topk}, '
                 f'{batch_frames} and {radius}')
+        if dtype not in ('float32', 'bfloat16', 'float16'):
+            raise ValueError('dtype must be float32, bfloat16 or float16, but '
+                             f'got {dtype!r}: take float32 on a CPU')
+        if protocol not in ('dino', 'videowalk'):
+            raise ValueError('protocol must be dino or videowalk, but got '
+                             f'{protocol!r}: take dino for DAVIS')
         self.backbone = MODELS.build(backbone)
         self.register_buffer('mean', torch.tensor(mean).reshape(3, 1, 1))
         self.register_buffer('std', torch.tensor(std).reshape(3, 1, 1))
@@ -63,6 +82,8 @@ class LabelPropagation(BaseModel):
         self.topk = topk
         self.temperature = temperature
         self.batch_frames = batch_frames
+        self.dtype = getattr(torch, dtype)
+        self.videowalk = protocol == 'videowalk'
 
     def forward(self,
                 inputs: List[Tensor],
@@ -101,34 +122,89 @@ class LabelPropagation(BaseModel):
             first_mask (Tensor): uint8 (H, W), object numbers from 1.
 
         Returns:
-            Tensor: uint8 (T, H, W), on the CPU; the first mask comes first.
+            Tensor: uint8 (T, H, W), on the CPU; the first mask comes first,
+            in videowalk's protocol as its patches show it.
         """
+        grid = self.grid(frames)
+        labels = self._read_mask(first_mask, frames.shape[2:], grid)
+        masks = [first_mask]
+        if self.videowalk:
+            masks[0] = self._decode(labels, grid, first_mask)
+        for found in self.carry(frames, labels):
+            masks.append(self._decode(found, grid, first_mask))
+        return torch.stack(masks)
+
+    def grid(self, frames: Tensor) -> Tuple[int, int]:
+        """Rows and columns of patches of ``frames``, (T, 3, h, w)."""
         patch = self.backbone.patch_size
-        grid = (frames.shape[2] // patch, frames.shape[3] // patch)
-        classes = int(first_mask.max()) + 1
-        labels = nearest(first_mask, grid).long().flatten()
-        labels = F.one_hot(labels, classes).float().to(self.mean.device)
-        bias = window_bias(grid, self.radius, self.mean.device)
+        return frames.shape[2] // patch, frames.shape[3] // patch
+
+    def carry(self, frames: Tensor, labels: Tensor) -> Iterator[Tensor]:
+        """Carry labels from the first frame to the others.
+
+        Args:
+            frames (Tensor): uint8 (T, 3, h, w), RGB.
+            labels (Tensor): (N, C), of the patches of the first frame.
+
+        Yields:
+            Tensor: (N, C), of the second frame and those after it.
+        """
+        labels = labels.to(self.mean.device)
+        bias = window_bias(
+            self.grid(frames), self.radius, labels.device, self.videowalk)
         features = self._features(frames)
         first = (next(features), labels)
-        context, masks = deque(maxlen=self.num_context), [first_mask]
+        # videowalk fills the context with the first frame
+        context = deque([first] * self.num_context * self.videowalk,
+                        self.num_context)
         for feature in features:
             sources = [first, *context]
             labels = propagate_labels(
-                feature, torch.stack([pair[0] for pair in sources]),
-                torch.stack([pair[1] for pair in sources]), bias, self.topk,
-                self.temperature)
+                feature,
+                torch.stack([pair[0] for pair in sources]),
+                torch.stack([pair[1] for pair in sources]),
+                bias,
+                self.topk,
+                self.temperature,
+                free=int(self.videowalk),
+                ties=not self.videowalk)
             context.append((feature, labels))
-            mask = decode_labels(labels, grid, patch, first_mask.shape)
-            masks.append(mask.cpu())
-        return torch.stack(masks)
+            yield labels
+
+    def _read_mask(self, mask: Tensor, size: Sequence[int],
+                   grid: Tuple[int, int]) -> Tensor:
+        """Shares of the classes, (N, C), of the patches of a mask."""
+        classes = int(mask.max()) + 1
+        if not self.videowalk:
+            labels = nearest(mask, grid).long().flatten()
+            return F.one_hot(labels, classes).float()
+        # to the size of the frames, then the classes apart
+        mask = cv2.resize(
+            mask.numpy(), tuple(size)[::-1], interpolation=cv2.INTER_NEAREST)
+        planes = F.one_hot(torch.from_numpy(mask).long(), classes)
+        planes = F.interpolate(
+            planes.permute(2, 0, 1)[None].float(), grid, mode='bilinear')
+        return planes[0].flatten(1).T
+
+    def _decode(self, labels: Tensor, grid: Tuple[int, int],
+                mask: Tensor) -> Tensor:
+        return decode_labels(
+            labels,
+            grid,
+            self.backbone.patch_size,
+            mask.shape,
+            stretch=not self.videowalk).cpu()
 
     def _features(self, frames: Tensor) -> Iterator[Tensor]:
         """Normalised patch tokens (N, D) of one frame after the other."""
         for number, batch in enumerate(frames.split(self.batch_frames)):
             images = (batch.to(self.mean.device).float() -
                       self.mean) / self.std
-            tokens = self.backbone(images)[-1][:, 1:]
+            with torch.autocast(
+                    images.device.type,
+                    self.dtype,
+                    enabled=self.dtype != torch.float32):
+                tokens = self.backbone(images)[-1][:, 1:]
             check_finite(
                 tokens, f'the features of frame {number * self.batch_frames} '
                 'and those after it', 'check the weights of the backbone')

@@ -6,7 +6,8 @@ As plain loops, for one patch q of the new frame:
 
     for each source frame s and patch p of it at most `radius` rows and
     columns away from q: weight[s, p] = exp(<q, p> / temperature)
-    keep the `topk` largest weights (and what equals the last of them)
+    keep the `topk` largest weights (and, with `ties`, what equals the last
+    of them)
     label[q] = sum of weight * label[s, p] / sum of weight
 """
 from typing import Optional, Tuple
@@ -24,14 +25,16 @@ _MAX_SIMILARITIES = dict(cpu=1 << 20, default=1 << 26)
 
 def window_bias(grid: Tuple[int, int],
                 radius: int,
-                device: Optional[torch.device] = None
-                ) -> Optional[Tensor]:
+                device: Optional[torch.device] = None,
+                disk: bool = False) -> Optional[Tensor]:
     """What to add to similarities so that only near patches count.
 
     Args:
         grid (tuple[int, int]): Rows and columns of patches.
         radius (int): Patches up, down, left and right; 0 for no limit.
         device (torch.device, optional): Where to make it.
+        disk (bool): Whether patches nearer than ``radius`` count, as in
+            videowalk, in place of a square, as in DINO. Defaults to False.
 
     Returns:
         Tensor: (N, N), 0 inside the window and -inf outside; None for no
@@ -40,9 +43,12 @@ def window_bias(grid: Tuple[int, int],
     if radius == 0:
         return None
     rows, columns = (torch.arange(size, device=device) for size in grid)
-    near_rows = (rows[:, None] - rows).abs() <= radius
-    near_columns = (columns[:, None] - columns).abs() <= radius
-    near = near_rows[:, None, :, None] & near_columns[None, :, None, :]
+    away_rows = (rows[:, None] - rows).abs()[:, None, :, None]
+    away_columns = (columns[:, None] - columns).abs()[None, :, None, :]
+    if disk:
+        near = away_rows**2 + away_columns**2 < radius**2
+    else:
+        near = (away_rows <= radius) & (away_columns <= radius)
     num = grid[0] * grid[1]
     bias = torch.zeros(num, num, device=device)
     return bias.masked_fill_(~near.reshape(num, num), -torch.inf)
@@ -53,7 +59,9 @@ def propagate_labels(target: Tensor,
                      labels: Tensor,
                      bias: Optional[Tensor] = None,
                      topk: int = 5,
-                     temperature: float = 0.1) -> Tensor:
+                     temperature: float = 0.1,
+                     free: int = 0,
+                     ties: bool = True) -> Tensor:
     """Labels of a frame from those of frames before.
 
     Equal to the plain protocol of DINO, which takes the exponential of every
@@ -68,6 +76,10 @@ def propagate_labels(target: Tensor,
         bias (Tensor, optional): (N, N), see :func:`window_bias`.
         topk (int): Sources that count for each patch. Defaults to 5.
         temperature (float): Divisor of the similarity. Defaults to 0.1.
+        free (int): Sources, from the first on, that ``bias`` is not for.
+            Defaults to 0.
+        ties (bool): Whether what equals the last of the ``topk`` counts as
+            well. Defaults to True.
 
     Returns:
         Tensor: (N, C).
@@ -93,15 +105,15 @@ def propagate_labels(target: Tensor,
         part = slice(start, start + rows)
         similarity = target[part] @ keys  # (rows, S N)
         if bias is not None:
-            similarity.unflatten(1, (-1, num)).add_(bias[part, None])
-        out.append(_top_labels(similarity, labels, topk, temperature))
+            similarity.unflatten(1, (-1, num))[:, free:] += bias[part, None]
+        out.append(_top_labels(similarity, labels, topk, temperature, ties))
     return torch.cat(out)
 
 
 def _top_labels(similarity: Tensor, labels: Tensor, topk: int,
-                temperature: float) -> Tensor:
+                temperature: float, ties: bool) -> Tensor:
     """(rows, S N) and (S N, C) to (rows, C)."""
-    count = min(topk + 1, similarity.shape[1])
+    count = min(topk + ties, similarity.shape[1])
     best, index = similarity.topk(count)
     # softmax takes the maximum off first, so no temperature is too low
     weights = (best[:, :topk] / temperature).softmax(1)
@@ -121,7 +133,8 @@ def _top_labels(similarity: Tensor, labels: Tensor, topk: int,
 
 
 def decode_labels(labels: Tensor, grid: Tuple[int, int], patch_size: int,
-                  size: Tuple[int, int]) -> Tensor:
+                  size: Tuple[int, int],
+                  stretch: bool = True) -> Tensor:
     """Label scores of patches to a mask of pixels.
 
     Bilinear enlargement, each class stretched to [0, 1], the largest wins;
@@ -132,6 +145,8 @@ def decode_labels(labels: Tensor, grid: Tuple[int, int], patch_size: int,
         grid (tuple[int, int]): Rows and columns of patches.
         patch_size (int): Pixels.
         size (tuple[int, int]): Height and width of the mask.
+        stretch (bool): Whether classes are stretched, as in DINO's protocol.
+            Defaults to True.
 
     Returns:
         Tensor: uint8, ``size``.
@@ -140,11 +155,13 @@ def decode_labels(labels: Tensor, grid: Tuple[int, int], patch_size: int,
     scores = F.interpolate(
         scores, scale_factor=patch_size, mode='bilinear',
         align_corners=False)[0]
-    low, high = scores.amin((1, 2), True), scores.amax((1, 2), True)
-    # a class that is nowhere stays 0; one that is everywhere alike becomes 0
-    span = torch.where(high > low, high - low, torch.ones_like(high))
-    mask = torch.where(high > 0, (scores - low) / span, scores).argmax(0)
-    return nearest(mask.to(torch.uint8), size)
+    if stretch:
+        low, high = scores.amin((1, 2), True), scores.amax((1, 2), True)
+        # a class that is nowhere stays 0, and one that is alike everywhere
+        # becomes 0
+        span = torch.where(high > low, high - low, torch.ones_like(high))
+        scores = torch.where(high > 0, (scores - low) / span, scores)
+    return nearest(scores.argmax(0).to(torch.uint8), size)
 
 
 def nearest(image: Tensor, size: Tuple[int, int]) -> Tensor:

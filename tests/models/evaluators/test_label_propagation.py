@@ -2,6 +2,7 @@
 import math
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -164,6 +165,105 @@ def test_a_square_is_followed_as_by_loops():
                                   5, 0.1)
         mask = decode_labels(known[t], GRID, 8, (40, 56))
         assert (mask != masks[t]).float().mean() < 0.002, t
+
+
+def slow_videowalk(features, shares, context, radius, topk, temperature):
+    """Labels of all frames, a patch at a time.
+
+    The list of frames starts with as many copies of the first one as the
+    context is long; of the context only a disk counts, of the first frame all.
+    """
+    places = [divmod(q, GRID[1]) for q in range(len(shares))]
+    padded = [0] * context + list(range(len(features)))
+    known = {0: shares}
+    for t in range(1, len(features)):
+        known[t] = np.zeros_like(shares)
+        for q, (row, column) in enumerate(places):
+            found = []
+            for number, s in enumerate([0, *padded[t:t + context]]):
+                for p, (y, x) in enumerate(places):
+                    away = math.hypot(y - row, x - column)
+                    if number == 0 or away < radius:
+                        dot = float(features[t][q] @ features[s][p])
+                        found.append((dot, s, p))
+            found.sort(key=lambda item: -item[0])
+            weights = [math.exp(dot / temperature) for dot, _, _ in found]
+            for weight, (_, s, p) in zip(weights[:topk], found):
+                known[t][q] += weight / sum(weights[:topk]) * known[s][p]
+    return [known[t] for t in range(len(features))]
+
+
+def test_videowalk_against_loops():
+    """Labels, and masks as OpenCV resizes them."""
+    rng = np.random.default_rng(3)
+    frames = torch.from_numpy(
+        rng.integers(0, 256, (7, 3, 40, 56), dtype=np.uint8))
+    mask = np.zeros((50, 60), np.uint8)
+    mask[10:33, 5:27], mask[22:45, 30:58] = 1, 2
+    model = LabelPropagation(
+        dict(type='dora_mm.load_backbone', source='colour'),
+        mean=(90., ) * 3,
+        std=(60., ) * 3,
+        num_context=3,
+        radius=2,
+        topk=6,
+        temperature=0.7,
+        protocol='videowalk')
+    model.backbone = Colours()
+    resized = cv2.resize(mask, (56, 40), interpolation=cv2.INTER_NEAREST)
+    onehot = np.stack([resized == i for i in range(3)], -1).astype(np.float32)
+    shares = cv2.resize(onehot, GRID[::-1]).reshape(-1, 3)
+    features = np.stack([f.numpy() for f in model._features(frames)])
+    expected = slow_videowalk(features, shares, 3, 2, 6, 0.7)
+    found = model.carry(frames, torch.from_numpy(shares))
+    for labels, slow in zip(found, expected[1:]):
+        np.testing.assert_allclose(labels, slow, atol=1e-5)
+
+    masks = model.segment(frames, torch.from_numpy(mask)).numpy()
+    for found, slow in zip(masks, expected):
+        scores = cv2.resize(slow.reshape(*GRID, 3).astype(np.float32),
+                            (56, 40))
+        slow = Image.fromarray(scores.argmax(-1).astype(np.uint8)).resize(
+            (60, 50), Image.Resampling.NEAREST)
+        assert (found != np.array(slow)).mean() < 0.002
+
+
+def test_unknown_protocol_is_refused():
+    with pytest.raises(ValueError, match='protocol must be dino or videow'):
+        LabelPropagation(None, (0., ) * 3, (1., ) * 3, protocol='cropmae')
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_the_backbone_alone_works_in_another_precision(dtype):
+    used = []
+
+    class Linear(Colours):
+
+        def forward(self, images):
+            tokens = super().forward(images)[0] @ torch.eye(3)
+            used.append(tokens.dtype)
+            return (tokens, )
+
+    model = LabelPropagation(
+        dict(type='dora_mm.load_backbone', source='colour'),
+        mean=(0., ) * 3,
+        std=(255., ) * 3,
+        dtype=dtype)
+    model.backbone = Linear()
+    frames = torch.randint(256, (2, 3, 16, 16), dtype=torch.uint8)
+    features = list(model._features(frames))
+    assert used == [getattr(torch, dtype)] * 2
+    expected = F.avg_pool2d(frames.float(), 8).flatten(2).mT
+    expected = F.normalize(expected, dim=-1)
+    for feature, exact in zip(features, expected):
+        assert feature.dtype == torch.float32
+        assert ((feature - exact).abs() > 1e-6).any() == (dtype == 'bfloat16')
+        torch.testing.assert_close(feature, exact, atol=0.01, rtol=0)
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match='dtype must be float32, bfloat16'):
+        LabelPropagation(None, (0., ) * 3, (1., ) * 3, dtype='int8')
 
 
 @pytest.fixture(scope='module')
