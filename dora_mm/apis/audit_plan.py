@@ -82,7 +82,7 @@ class AuditPlan:
             f'{self.epochs} epochs',
             f'hours on one {self.card}': text,
             'disk, once prepared':
-            f'{sum(v.bytes for v in self.videos) / 1e9:.3g} GB'
+            f'{sum(v.num_bytes for v in self.videos) / 1e9:.3g} GB'
         }
 
 

@@ -27,7 +27,7 @@ class AuditedVideo:
         excluded (tuple[tuple[int, int, str], ...]): Stretches [begin, end)
             that training leaves out, and why.
         cuts (tuple[int, ...]): Frames that begin a shot.
-        bytes (int): Size of the prepared video.
+        num_bytes (int): Size of the prepared video.
         seconds (np.ndarray): float64 (S, ), times of the samples.
         lightness (np.ndarray): float64 (S, ), mean L* of CIE, 0 to 100.
         motion (np.ndarray): float64 (S, ), widths of the picture a second;
@@ -47,7 +47,7 @@ class AuditedVideo:
     size: Tuple[int, int]
     excluded: Tuple[Tuple[int, int, str], ...]
     cuts: Tuple[int, ...]
-    bytes: int
+    num_bytes: int
     seconds: np.ndarray
     lightness: np.ndarray
     motion: np.ndarray
@@ -118,7 +118,7 @@ def audit_video(path: str, workers: Optional[int] = None) -> AuditedVideo:
         size=film.size,
         excluded=film.excluded,
         cuts=film.cuts,
-        bytes=film.bytes,
+        num_bytes=film.bytes,
         seconds=seconds,
         lightness=sample_lightness(film.samples),
         **_dynamics(film, frames, float(film.step / film.fps)))

@@ -150,7 +150,7 @@ def test_it_agrees_with_what_is_prepared_and_trained(film, audited, tmp_path,
     manifest = done[0].manifest
     assert (manifest.excluded, manifest.cuts) == (audited.excluded,
                                                   audited.cuts)
-    assert audited.bytes == pytest.approx(manifest.bytes, rel=0.15)
+    assert audited.num_bytes == pytest.approx(manifest.bytes, rel=0.15)
     main = runpy.run_path(str(ROOT / 'tools/audit.py'))['main']
     main([film, '--store', str(tmp_path / 'store'), '--workers', '1'])
     assert 'useful               0.5 of 0.6 minutes' in capsys.readouterr().out
@@ -164,7 +164,7 @@ def test_it_agrees_with_what_is_prepared_and_trained(film, audited, tmp_path,
     assert data.frame_interval == recommend_interval([audited], 8)
     # A prepared video is believed what its manifest says.
     again = audit_video(str(done[0].path), 1)
-    assert again.bytes == manifest.bytes
+    assert again.num_bytes == manifest.bytes
     assert again.excluded == manifest.excluded
 
 
