@@ -184,6 +184,22 @@ def test_segmentation_base_of_the_faq(tmp_path):
     assert 'UPerHead' in check_run(sys.executable, '-c', code, cwd=tmp_path)
 
 
+def test_chinese_readme_says_the_same():
+    """Its commands, links, recipes and numbers, in the same order."""
+    english, chinese = (
+        (ROOT / name).read_text()
+        for name in ('README.md', 'README_zh-CN.md'))
+    for pattern in (r'^```\w+\n.*?^```$', r'\]\(((?:docs|configs).*?)\)',
+                    r'`(dora/[^`]+|dino/[^`]+)`', r'\b\d\d\.\d\b',
+                    r'`((?:dora-mm|mim|bash) [^`]+)`'):
+        found = [
+            [' '.join(text.split()) for text in
+             re.findall(pattern, page, re.S | re.M)]
+            for page in (english, chinese)
+        ]
+        assert found[0] == found[1] and found[0], pattern
+
+
 def test_own_backbone_of_the_faq(tmp_path):
     """Two files in one block, each under its name."""
     text = code_block('docs/faq.md', 'python')
