@@ -24,10 +24,11 @@ class FiniteHook(Hook):
     """Stop a run before a number that is not finite gets into a checkpoint.
 
     In each iteration it looks at what the model returned, at the gradients
-    that the optimiser takes (a loss scaler leaves out others), at all weights
-    and at the buffers, the loss's centre among them. The first bad iteration
-    of each is kept on the device, so no step waits for it; the numbers are
-    read with the lines of the log and before a checkpoint is written.
+    that the optimiser takes (a loss scaler leaves out others), at the weights
+    that are trained and at the buffers, the loss's centre among them. The
+    first bad iteration of each is kept on the device, so no step waits for it;
+    the numbers are read with the lines of the log and before a checkpoint is
+    written, of which all numbers are looked at.
 
     A run that is stopped leaves ``non_finite.json`` in its work folder: what
     was first, the seed, and path, start frame and seed of each clip of that
@@ -45,7 +46,10 @@ class FiniteHook(Hook):
             runner (Runner): The runner.
         """
         model = unwrap_model(runner.model)
-        self._weights = _names_and_tensors(model.named_parameters())
+        # The teacher is a mean of them, and is looked at before it is saved.
+        self._weights = _names_and_tensors(
+            (name, param) for name, param in model.named_parameters()
+            if param.requires_grad)
         self._buffers = _names_and_tensors(model.named_buffers())
         names = {id(p): name for name, p in model.named_parameters()}
         self._first: Dict[Tuple[str, Tuple[str, ...]], Tensor] = {}
