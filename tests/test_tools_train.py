@@ -174,6 +174,24 @@ def test_near_misses_of_a_config_are_refused(toy, line, near):
         merge('own.py')
 
 
+@pytest.mark.parametrize(('content', 'reason'), [
+    (b'a = = 3', 'SyntaxError: invalid syntax'),
+    (b"_base_ = 'gone.py'", 'FileNotFoundError: .*gone.py'),
+    (b"_base_ = 'own.py'", 'RecursionError'),
+    (b'# \xe9', 'UnicodeDecodeError'),
+    (b'a = 1 / 0', 'ZeroDivisionError'),
+    (b'', 'config must have a model'),
+])
+def test_a_file_that_is_no_config_is_named(tmp_path, content, reason):
+    path = tmp_path / 'own.py'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=reason) as error:
+        train.main([str(path), '--work-dir', str(tmp_path / 'work')])
+    assert str(path) in str(error.value)
+    assert '\n' not in str(error.value)
+    assert not (tmp_path / 'work').exists()
+
+
 def test_shipped_configs_have_no_near_misses():
     for name in list_configs():
         if name.startswith(('dora/', 'dino/')):

@@ -22,10 +22,11 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
+from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
@@ -80,7 +81,7 @@ def parse_args(args=None):
 def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
     """Write the config of one run: the arm's with seed and options."""
     from dora_mm.engine.check_keys import check_keys
-    cfg = Config.fromfile(find_config(args.arms[name]))
+    cfg = read_config(find_config(args.arms[name]))
     check_keys(cfg, args.cfg_options)
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.merge_from_dict(dict(randomness=dict(seed=seed)))

@@ -12,12 +12,13 @@ import argparse
 import os
 import os.path as osp
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
+from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
@@ -169,7 +170,7 @@ def main(argv=None):
     if not osp.isfile(args.config):
         raise ValueError(f'config must be a file, but got {args.config}'
                          ': take one of configs/evaluation')
-    cfg = merge_args(Config.fromfile(args.config), args, get_device())
+    cfg = merge_args(read_config(args.config), args, get_device())
     prepare_launch(cfg, get_device())
     cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
     with plain_checkpoints(args.trust):

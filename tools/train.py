@@ -9,12 +9,13 @@ import logging
 import os
 import os.path as osp
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.logging import print_log
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.newest_checkpoint import newest_checkpoint, reads_whole
+from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.work_folder import hold_work_folder
@@ -235,10 +236,11 @@ def main(argv=None):
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
     from dora_mm.engine.quiet_runner import QuietRunner
-    if not osp.isfile(args.config):
-        raise ValueError(f'config must be a file, but got {args.config}: '
-                         '"dora-mm configs" lists those of dora_mm')
-    cfg = merge_args(Config.fromfile(args.config), args)
+    cfg = read_config(args.config)
+    if cfg.get('model', None) is None:
+        raise ValueError('config must have a model, but got none in '
+                         f'{args.config}: name a config that trains')
+    cfg = merge_args(cfg, args)
     if get_device() == 'cpu':
         if args.amp:
             raise ValueError('--amp must have an accelerator, but got the '

@@ -63,11 +63,15 @@ def convert(source: Union[str, Path],
     Raises:
         ValueError: If the file is unsafe, unknown or incomplete, has keys
             without a place, lacks ``key``, has an architecture that ``to``
-            cannot hold, or the check fails. Nothing is written then.
+            cannot hold, the target is the source, or the check fails. Nothing
+            is written then.
     """
     if to not in TARGETS:
         raise ValueError(f'to must be one of {", ".join(TARGETS)}, but got '
                          f'{to}: choose one of them')
+    if Path(target).is_file() and Path(target).samefile(source):
+        raise ValueError('DST must be another file than SRC, but got '
+                         f'{target}: what is left out would be lost')
     checkpoint, content = read_checkpoint(source, trust)
     content.check(source)
     groups = _select(content, to, key)

@@ -56,7 +56,7 @@ def newest_checkpoint(work_dir: Union[str, Path]) -> Optional[Path]:
     numbers = {}
     for path in folder.glob('*.pth'):
         match = re.fullmatch(r'(?:iter|epoch)_(\d+)', path.stem)
-        if match:
+        if match and os.path.isfile(path):  # a link may lead nowhere
             numbers[path] = (int(match[1]), path.stat().st_mtime)
     candidates = sorted(numbers, key=numbers.get, reverse=True)
     try:
@@ -66,7 +66,7 @@ def newest_checkpoint(work_dir: Union[str, Path]) -> Optional[Path]:
     if named:
         candidates.insert(0, folder / re.split(r'[\\/]', named)[-1])
     for path in candidates:
-        if path.is_file() and reads_whole(path):
+        if os.path.isfile(path) and reads_whole(path):
             return path
     if numbers:
         raise ValueError(

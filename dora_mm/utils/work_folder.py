@@ -39,7 +39,7 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
         work_dir (str | Path): The folder, made if it is missing.
 
     Raises:
-        ValueError: If another run holds the folder.
+        ValueError: If another run holds the folder, or it is a file.
         OSError: If the disk is full.
     """
     rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
@@ -51,7 +51,11 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
             yield
         return
     folder = Path(work_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f'work_dir must be a folder, but got {folder}, where '
+                         'a file is: choose another --work-dir') from error
     path = folder / '.run.json'
     with _one_at_a_time(folder):
         mine = _take(path)

@@ -2,6 +2,7 @@ import json
 import os
 from collections import OrderedDict
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -230,6 +231,12 @@ def test_bad_arguments(make_authors, make_backbone, save, tmp_path):
         convert(save(authors), tmp_path / 'no' / 'out.pth', 'timm')
     with pytest.raises(ValueError, match='is not a file'):
         convert(tmp_path / 'nothing.pth', target, 'timm')
+    # the rest of a run's checkpoint would be lost
+    source = Path(save(authors))
+    content = source.read_bytes()
+    with pytest.raises(ValueError, match='another file than SRC'):
+        convert(source, source.parent / '.' / source.name, 'timm')
+    assert source.read_bytes() == content
     del authors['student']
     with pytest.raises(ValueError, match="'student'.*'teacher'"):
         convert(save(authors), target, 'timm', key='student')

@@ -174,6 +174,14 @@ def test_a_full_disk_is_told_with_what_is_kept(tmp_path):
         'iter_6.pth', 'last_checkpoint']
 
 
+def test_a_file_is_no_work_folder(tmp_path):
+    (tmp_path / 'a').write_text('mine')
+    for path in (tmp_path / 'a', tmp_path / 'a/b'):
+        with pytest.raises(ValueError, match=f'be a folder, but got {path}'):
+            with hold_work_folder(path):
+                pass
+
+
 @pytest.mark.parametrize('text', ['', '{', '[]', '7', '{"pid": 3}'])
 def test_a_damaged_lock_holds_nothing(tmp_path, text):
     (tmp_path / '.run.json').write_text(text)
@@ -192,7 +200,8 @@ def archive(path, damage=None):
 
 
 @pytest.mark.parametrize(
-    'named', ['', 'iter_9.pth', 'iter_12.pth', '/far/off/iter_9.pth'])
+    'named',
+    ['', 'iter_9.pth', 'iter_12.pth', '/far/off/iter_9.pth', 'a' * 5000])
 @pytest.mark.parametrize('damage', ['flip', 'cut'])
 def test_newest_whole_checkpoint(tmp_path, named, damage):
     """``last_checkpoint`` may be empty, wrong or of a folder that moved."""
@@ -200,12 +209,15 @@ def test_newest_whole_checkpoint(tmp_path, named, damage):
     for number in (3, 6, 9):
         archive(tmp_path / f'iter_{number}.pth')
     archive(tmp_path / 'iter_10.pth', damage)
+    for number, target in ((11, 'nowhere'), (13, 'iter_13.pth')):
+        (tmp_path / f'iter_{number}.pth').symlink_to(target)
     (tmp_path / 'last_checkpoint').write_text(named)
     assert newest_checkpoint(tmp_path).name == 'iter_9.pth'
     (tmp_path / 'last_checkpoint').write_text('/far/off/iter_6.pth')
     assert newest_checkpoint(tmp_path).name == 'iter_6.pth'
     for path in tmp_path.glob('*.pth'):
-        path.write_bytes(b'no archive')
+        if path.is_file():
+            path.write_bytes(b'no archive')
     with pytest.raises(ValueError, match='must be whole, but got 4 damaged'):
         newest_checkpoint(tmp_path)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from dora_mm.utils.launch import set_dataloader_defaults
+from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 
@@ -105,7 +106,7 @@ def sheet(clip, views, cell):
 def browse(args):
     """Write ``clipNNN.png``."""
     from dora_mm.visualization.write_images import write_png
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     folder, number = Path(args.out_dir), 0
     for clip, views in clips_and_views(cfg):

@@ -12,13 +12,14 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.runner import find_latest_checkpoint
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.checkpoints import publish, sniff
 from dora_mm.checkpoints.plain_checkpoints import check_named_files, load_plain
 from dora_mm.checkpoints.safe_load import sha256_of
+from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 
 
@@ -47,7 +48,7 @@ def check_run(words):
     parser.add_argument('--resume', nargs='?', const='auto')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     args = parser.parse_known_args(words)[0]
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     check_named_files(cfg.to_dict())
     if args.resume not in (None, 'auto'):

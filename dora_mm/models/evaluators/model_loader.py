@@ -17,6 +17,7 @@ from dora_mm.checkpoints.read_checkpoint import read_checkpoint
 from dora_mm.checkpoints.run_config import checkpoint_config
 from dora_mm.checkpoints.tensors import stock_state
 from dora_mm.registry import MODELS
+from dora_mm.utils.read_config import read_config
 from .build_backbone import build_backbone
 from .colour_histogram import ColourHistogram
 
@@ -72,10 +73,11 @@ class ModelLoader:
         """Config of the run that the model comes from, where it is known.
 
         Raises:
-            ValueError: If the one in the checkpoint is more than plain data.
+            ValueError: If the one in the checkpoint is more than plain data,
+                or the file is no config.
         """
         if self.config is not None:
-            return Config.fromfile(self.config)
+            return read_config(str(self.config))
         meta = (self.checkpoint or {}).get('meta')
         if isinstance(meta, Mapping) and 'cfg' in meta:
             return checkpoint_config(self.checkpoint)
@@ -125,7 +127,7 @@ class ModelLoader:
             group = f'{self.content.network(key)}.backbone'
             self.content.check(self.source, [group])
             entries = self.content.groups[group]
-            given = Config.fromfile(self.config).model.backbone \
+            given = read_config(str(self.config)).model.backbone \
                 if self.config else None
             arch, _ = read_architecture(
                 self.checkpoint, self.content.layout, group,
