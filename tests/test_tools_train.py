@@ -269,9 +269,11 @@ def test_mistakes_are_named(toy, monkeypatch, argv, message):
         train.main(argv)
 
 
-def test_train_scale_lr_and_resume(toy, tmp_path):
+def test_train_scale_lr_and_resume(toy, tmp_path, recwarn):
     """w <- w + lr (3.5 - w): 0, 1.75, 2.625 with lr 0.5."""
     train.main([toy])
+    # of memory that a GPU reads, where there is none
+    assert not [w for w in recwarn if 'pin_memory' in str(w.message)]
     folder = tmp_path / 'work_dirs' / 'toy'
     first = torch.load(folder / 'epoch_1.pth', weights_only=False)
     assert first['state_dict']['weight'].item() == 1.75

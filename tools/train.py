@@ -246,6 +246,9 @@ def main(argv=None):
             raise ValueError('--amp must have an accelerator, but got the '
                              'CPU only: leave it out')
         drop_amp(cfg)
+        for name in DATALOADERS:
+            if cfg.get(name, None) is not None:
+                cfg[name].pin_memory = False  # torch warns otherwise
     prepare_launch(cfg, get_device())
     with hold_work_folder(cfg.work_dir), plain_checkpoints(args.trust):
         choose_checkpoint(cfg)
