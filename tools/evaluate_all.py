@@ -4,7 +4,8 @@ Example: python tools/evaluate_all.py iter_N.pth --data data
 
 In the folder --data are looked for: imagenet (train, val), cifar10_mini.tar,
 davis (JPEGImages, Annotations, for 2017 ImageSets), VOC2007, VOC2012, coco
-(train2014, annotations, coco_20k_filenames.txt), GOT-10k (val). Several
+(train2014, annotations, coco_20k_filenames.txt), ADEChallengeData2016,
+cityscapes, coco_stuff164k, VIP_Fine, JHMDB, GOT-10k (val). Several
 checkpoints, configs (random weights) or the word colour may be given; each
 becomes a column. Files with the same name in --names are seeds of one column,
 which gets their mean and standard deviation: a.pth b.pth c.pth --names dora

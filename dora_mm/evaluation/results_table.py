@@ -71,6 +71,9 @@ EVALUATIONS = (
     Evaluation('VIP mIoU', 'vip', 'VIP_Fine',
                ('lists/val_videos.txt', 'Annotations/Category_ids'),
                'vip/mIoU'),
+    Evaluation('JHMDB PCK@0.1', 'jhmdb', 'JHMDB',
+               ('Rename_Images', 'joint_positions', 'splits'),
+               'jhmdb/PCK@0.1'),
     Evaluation('GOT-10k AO', 'got10k', 'GOT-10k', ('val', ), 'got10k/AO',
                'got10k', 'training free here, fine-tuned in the paper'),
 )

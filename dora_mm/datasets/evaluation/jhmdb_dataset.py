@@ -1,0 +1,96 @@
+from pathlib import Path
+from typing import List
+
+import cv2
+import numpy as np
+import torch
+from mmengine.structures import BaseDataElement
+from torch.utils.data import Dataset
+
+from dora_mm.registry import DATASETS
+from .read_image import image_files, read_image
+from .read_names import read_names
+
+
+@DATASETS.register_module()
+class JHMDBDataset(Dataset):
+    """Videos of people with the places of 15 joints (JHMDB).
+
+    ``ROOT/Rename_Images/ACTION/VIDEO/*.png``,
+    ``ROOT/joint_positions/ACTION/VIDEO/joint_positions.mat`` and
+    ``ROOT/splits/ACTION_test_splitN.txt``, whose lines are a video and 1 for
+    training or 2 for testing; the videos are those for testing.
+
+    Args:
+        root (str): The folder.
+        split (int): N. Defaults to 1.
+        size (int): Pixels of a side, to which frames are resized by OpenCV,
+            bilinear, whatever their shape, as in CropMAE's protocol. Defaults
+            to 320.
+
+    Raises:
+        ValueError: If there is no such split or, for an item, if frames and
+            joints do not go together.
+    """
+
+    def __init__(self, root: str, split: int = 1, size: int = 320) -> None:
+        self.root, self.size = Path(root), size
+        ending = f'_test_split{split}.txt'
+        lists = sorted((self.root / 'splits').glob(f'*{ending}'))
+        if not lists:
+            raise ValueError(
+                f'split must have lists {self.root}/splits/*{ending}, but got '
+                f'{split} and none: check root and split')
+        self.videos: List[str] = [
+            f'{path.name[:-len(ending)]}/{Path(name).stem}' for path in lists
+            for name, use in map(str.split, read_names(path)) if use == '2'
+        ]
+        self.metainfo = dict(dataset_type='JHMDB')
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, index: int) -> dict:
+        """A video.
+
+        Args:
+            index (int): Its number.
+
+        Returns:
+            dict: ``inputs``, uint8 (T, 3, size, size), RGB; ``data_samples``
+            with ``name``, ``ori_shape``, height and width, and ``points``,
+            float (T, 15, 2), x and y in pixels of the files, from 0.
+        """
+        name = self.videos[index]
+        paths = image_files(self.root / 'Rename_Images' / name)
+        points = _read_points(self.root / 'joint_positions' / name)
+        # some videos have frames after the last one with joints
+        if not 1 < len(points) <= len(paths):
+            raise ValueError(
+                f'{self.root}: video {name} must have a frame for each set of '
+                f'joints, but got {len(paths)} frames and {len(points)} sets: '
+                'get it again')
+        images = [read_image(path) for path in paths[:len(points)]]
+        frames = [cv2.resize(image, (self.size, ) * 2) for image in images]
+        sample = BaseDataElement(
+            metainfo=dict(
+                name=name, ori_shape=images[0].shape[:2], points=points))
+        return dict(
+            inputs=torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2),
+            data_samples=sample)
+
+
+def _read_points(folder: Path) -> np.ndarray:
+    """Joints (T, J, 2), pixels from 0; MATLAB counts from 1."""
+    from scipy.io import loadmat  # only needed here
+    path = folder / 'joint_positions.mat'
+    try:
+        points = np.asarray(loadmat(path)['pos_img'], float)
+    except (OSError, KeyError, ValueError, NotImplementedError) as error:
+        raise ValueError(f'{path} must hold joints, pos_img, but: {error!r}: '
+                         'get it again') from error
+    if points.ndim != 3 or len(points) != 2 or not np.isfinite(points).all():
+        raise ValueError(f'{path} must have finite joints of the shape (2, '
+                         f'joints, frames), but got {points.shape}: get it '
+                         'again')
+    return points.transpose(2, 1, 0) - 1
