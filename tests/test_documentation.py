@@ -28,6 +28,7 @@ PROGRAMS = {
     'benchmarks/end_to_end.py': NOT_RUN_HERE,
     'benchmarks/exact_reads.py': NOT_RUN_HERE,
     'benchmarks/gpu.sh': NOT_RUN_HERE,
+    'benchmarks/guards.py': NOT_RUN_HERE,
     'benchmarks/knn_search.py': NOT_RUN_HERE,
     'benchmarks/loader.py': NOT_RUN_HERE,
     'benchmarks/make_test_video.py': NOT_RUN_HERE,

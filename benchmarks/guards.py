@@ -1,0 +1,126 @@
+"""What the look for numbers that are not finite costs a training step.
+
+    python benchmarks/guards.py --device cuda --batch 32 --dtype bf16
+    python benchmarks/guards.py --arch deit-tiny --frames 2 --local-views 2 \
+        --logits 4096 --threads 1
+
+Pairs of steps with and without `FiniteHook`, in one process and in turn; the
+median of their ratios, with an interval of 96 % from the order of 15. On a CPU
+it is the time of the process, which other programs do not add to. The hook
+reads all weights, gradients and buffers, so its share falls with the batch.
+"""
+import argparse
+import json
+import time
+from statistics import median
+from types import SimpleNamespace
+
+import torch
+from step_tools import DTYPES, add_size_options, describe, make_views
+from training_step import TrainingStep
+
+from dora_mm.engine import FiniteHook
+
+PAIRS = 15
+
+
+class Guard:
+    """The hook beside a step without a Runner, switched on and off.
+
+    Args:
+        step (TrainingStep): The step.
+    """
+
+    def __init__(self, step):
+        self.hook, self.step = FiniteHook(), step
+        self.looks = step.optimizer._optimizer_step_pre_hooks
+        known = set(self.looks)
+        self.runner = SimpleNamespace(
+            model=step.model,
+            iter=0,
+            optim_wrapper=SimpleNamespace(optimizer=step.optimizer),
+            cfg=None,
+            train_dataloader=range(10**9))
+        self.hook.before_train(self.runner)
+        self.own = {k: v for k, v in self.looks.items() if k not in known}
+
+    def run(self, views, is_on):
+        """A step, with the hook or without it."""
+        for key, look in self.own.items():
+            if is_on:
+                self.looks[key] = look
+            else:
+                self.looks.pop(key, None)
+        loss = self.step.run(views)
+        if is_on:
+            for kind, names, tensors in (('loss', ('loss', ),
+                                          [loss.detach().reshape(1)]),
+                                         ('buffer', *self.hook._buffers),
+                                         ('weight', *self.hook._weights)):
+                self.hook._note(kind, names, tensors, self.runner.iter)
+        self.runner.iter += 1
+
+    def kept(self):
+        """Bytes of what the hook keeps on the device."""
+        return sum(t.nbytes for t in self.hook._first.values())
+
+
+def measure(guard, views, is_on, steps):
+    """Seconds of some steps, and the peak of memory on a GPU."""
+    is_cuda = guard.step.device.type == 'cuda'
+    if is_cuda:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    clock = time.perf_counter if is_cuda else time.process_time
+    begun = clock()
+    for _ in range(steps):
+        guard.run(views, is_on)
+    if is_cuda:
+        torch.cuda.synchronize()
+    seconds = clock() - begun
+    return seconds, torch.cuda.max_memory_allocated() if is_cuda else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_size_options(parser)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--dtype', choices=DTYPES, default='fp32')
+    parser.add_argument('--steps', type=int, default=1, help='of each half')
+    args = parser.parse_args()
+    args.set = None
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    step = TrainingStep(args, 'ours', DTYPES[args.dtype])
+    guard = Guard(step)
+    views = make_views(step.model, args.batch, args.frames, step.device)
+    for is_on in (True, False):  # both warm
+        guard.run(views, is_on)
+    rows = []
+    for pair in range(PAIRS):
+        order = (True, False) if pair % 2 else (False, True)
+        found = {on: measure(guard, views, on, args.steps) for on in order}
+        rows.append([*found[True], *found[False]])
+    ratios = sorted(on / off for on, _, off, _ in rows)
+    print(
+        json.dumps(
+            dict(
+                machine=describe(step.device),
+                options=vars(args),
+                seconds_without=median(off for _, _, off, _ in rows) /
+                args.steps,
+                ratio=median(ratios),
+                interval_96=[ratios[3], ratios[-4]],
+                memory_ratio=median(on / off if off else 1.
+                                    for _, on, _, off in rows)
+                if step.device.type == 'cuda' else None,
+                bytes_kept=guard.kept(),
+                bytes_of_model=sum(p.nbytes
+                                   for p in step.model.parameters())),
+            indent=1))
+
+
+if __name__ == '__main__':
+    main()
