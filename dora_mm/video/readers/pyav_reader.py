@@ -12,6 +12,8 @@ from .video_reader import VideoReader
 
 # Their decoders can leave out pictures that no other one refers to.
 _SKIPPING_CODECS = ('h264', 'hevc')
+# Key frames by which a read that fails starts earlier, one try each.
+_MORE_RUN_UP = (0, 1, 2, 4)
 # Decoders of processes that this one was forked from. To free them may wait
 # for ever, for threads that do not exist here.
 _foreign: List[Any] = []
@@ -236,13 +238,17 @@ class PyAVReader(VideoReader):
         for time in times:
             runs.setdefault(self.index.key_number(time), set()).add(time)
         for run in runs.values():
-            try:
-                found.update(self._decode_run(run, self.index.run_up))
-            except (LookupError, av.error.FFmpegError):
-                # What a key frame in the middle of a stream takes back from
-                # the decoder is not there after a seek, which is an error
-                # like any other. From further back it is there.
-                found.update(self._decode_run(run, self.index.run_up + 1))
+            for more in _MORE_RUN_UP:
+                try:
+                    found.update(
+                        self._decode_run(run, self.index.run_up + more))
+                    break
+                except (LookupError, av.error.FFmpegError):
+                    # What a key frame in the middle of a stream takes back
+                    # from the decoder is not there after a seek, which is an
+                    # error like any other. From further back it is there.
+                    if more == _MORE_RUN_UP[-1]:
+                        raise
         return found
 
     def _decode_run(self, run: Set[int], run_up: int) -> Dict[int, np.ndarray]:
