@@ -22,6 +22,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from dora_mm.utils.architecture_options import (add_architecture_options,
+                                                given_options, option_words)
 from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import config_path, find_config
@@ -57,6 +59,7 @@ def parse_args(args=None):
         choices=('teacher', 'student'),
         default='teacher',
         help='network of the checkpoints (default: teacher)')
+    add_architecture_options(parser)
     parser.add_argument(
         '--out-dir',
         default='work_dirs/evaluation',
@@ -122,7 +125,8 @@ def run(item, checkpoint, args, folder):
         sys.executable,
         Path(__file__).with_name('test.py'),
         config_path(f'evaluation/{item.config}'), checkpoint, '--data',
-        Path(args.data) / item.folder, '--work-dir', folder, '--key', args.key
+        Path(args.data) / item.folder, '--work-dir', folder, '--key',
+        args.key, *option_words(given_options(args))
     ]
     if args.cfg_options:
         command += ['--cfg-options', *args.cfg_options]
@@ -142,6 +146,7 @@ def identity(item, checkpoint, args):
         checkpoint=str(path.resolve()) if stat else str(checkpoint),
         state=stat and [stat.st_size, stat.st_mtime_ns],
         key=args.key,
+        architecture=given_options(args),
         data=str((Path(args.data) / item.folder).resolve()),
         options=args.cfg_options,
         config=hashlib.sha256(repr(config.to_dict()).encode()).hexdigest())

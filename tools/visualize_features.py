@@ -10,6 +10,8 @@ of a video also become NAME_features.mp4.
 import argparse
 from pathlib import Path
 
+from dora_mm.utils.architecture_options import (add_architecture_options,
+                                                given_options)
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 
@@ -29,6 +31,7 @@ def parse_args(args=None):
         choices=('teacher', 'student'),
         default='teacher',
         help='network of the checkpoint (default: teacher)')
+    add_architecture_options(parser)
     parser.add_argument(
         '--size',
         type=int,
@@ -62,7 +65,8 @@ def visualize(args):
     if Path(args.input).is_dir():
         raise ValueError('input must be an image or a video, but got the '
                          f'folder {args.input}: give one file')
-    inferencer = DoRAInferencer(args.model, args.key, args.size)
+    inferencer = DoRAInferencer(
+        args.model, args.key, args.size, **given_options(args))
     found = inferencer(args.input, args.num_frames, args.interval, args.start)
     folder = Path(args.out_dir)
     name = claim_outputs(folder, args.input, 'features', model=args.model)

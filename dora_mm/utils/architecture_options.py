@@ -1,6 +1,6 @@
 """Command line options for what the shapes of a ViT do not show."""
 import argparse
-from typing import Any, Dict
+from typing import Any, Dict, List, Mapping
 
 ACTIVATIONS = dict(gelu='GELU', relu='ReLU', silu='SiLU')
 SAID = ('num_heads', 'img_size', 'norm_eps', 'activation')
@@ -41,3 +41,19 @@ def given_options(args: argparse.Namespace) -> Dict[str, Any]:
     """
     given = {name: getattr(args, name) for name in SAID}
     return {k: v for k, v in given.items() if v is not None}
+
+
+def option_words(given: Mapping[str, Any]) -> List[str]:
+    """The options as words of a command line, for a tool that calls another.
+
+    Args:
+        given (dict): Of :func:`given_options`.
+
+    Returns:
+        list[str]: Words.
+    """
+    words: List[str] = []
+    for name, value in given.items():
+        values = value if isinstance(value, list) else [value]
+        words += ['--' + name.replace('_', '-'), *map(str, values)]
+    return words

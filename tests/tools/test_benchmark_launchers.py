@@ -1,15 +1,17 @@
 """What the launchers of the hosts run, with the last program replaced."""
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from small_runs import assert_same_features, make_run
 
 import dora_mm
 from dora_mm import checkpoints
-from dora_mm.models import build_backbone
+from dora_mm.models import build_backbone, load_backbone
 from dora_mm.utils.shipped_configs import config_path
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
@@ -182,3 +184,25 @@ def test_published_file_is_not_published_again(make_authors, save, tmp_path,
     done = run_tool('benchmarks/prepare_backbone.py', path, tmp_path / 'other')
     assert done.stdout.splitlines()[-1] == str(path)
     assert not (tmp_path / 'other').exists()
+
+
+def test_what_a_file_does_not_say_is_an_option(launch, tmp_path, capsys):
+    """And is asked for by the names that all tools have."""
+    source, folder = tmp_path / 'run.pth', tmp_path / 'backbones'
+    own = make_run(source, heads=8, size=(16, 64), say=False)
+    main = runpy.run_path(str(TOOLS / 'prepare_backbone.py'))['main']
+    with pytest.raises(ValueError, match='give --num-heads, --img-size, '):
+        main([str(source), str(folder)])
+    words = '--num-heads 8 --img-size 16 64 --norm-eps 1e-6 --activation gelu'
+    command = launch('mmpretrain/dist_train.sh', 'config.py', source, 1,
+                     *words.split(), '--work-dir', 'x')
+    assert command[5:] == ['--work-dir', 'x']
+    path = command[4].split('=')[1]
+    assert_same_features(
+        load_backbone(path, pos_interp='size'), own, (16, 64))
+    # other options are another file, and a file that says it is not overruled
+    other = words.replace('8', '2', 1).split()
+    main([str(source), str(folder), *other])
+    assert capsys.readouterr().out.strip() != path
+    with pytest.raises(ValueError, match='num_heads must be 8'):
+        main([path, str(folder), *other])

@@ -126,14 +126,17 @@ def test_finished_results_are_kept(evaluate_all, calls, tmp_path, capsys):
     weights = tmp_path / 'a.pth'
     weights.write_bytes(b'one')
     options = dict(
-        key=('--key', 'student'), setting=('--cfg-options', 'a.b=1', 'c=2'))
+        key=('--key', 'student'),
+        heads=('--num-heads', '8', '--img-size', '16', '64'),
+        setting=('--cfg-options', 'a.b=1', 'c=2'))
     for change, runs in ((None, 1), (None, 1), ('weights', 2), ('key', 3),
-                         ('setting', 4)):
+                         ('heads', 4), ('setting', 5)):
         if change == 'weights':
             weights.write_bytes(b'other')
         more = options.get(change, ())
         assert evaluate_all(weights, *more) == (['a'], [[runs]])
         assert len(calls) == runs
+        assert ' '.join(more) in ' '.join(calls[-1])
     assert capsys.readouterr().out.count('kept from') == 1
     assert calls[-1][-3:] == options['setting']
 

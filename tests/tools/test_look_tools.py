@@ -8,6 +8,7 @@ import torch
 from clean_python import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
+from small_runs import make_run
 from video_factory import write_video
 
 from dora_mm import config_path
@@ -34,6 +35,23 @@ def test_features_of_a_video(video, tmp_path):
                      ] + ['v_features.json', 'v_features.mp4']
     # 128 x 48 pixels; frame, components, mean and three heads
     assert cv2.imread(str(tmp_path / 'out/v_000.png')).shape == (48, 768, 3)
+
+
+def test_architecture_of_a_foreign_file_is_asked_for(tmp_path):
+    """Heads leave no trace in shapes, and change every map of attention."""
+    make_run(tmp_path / 'run.pth', heads=8, say=False)
+    cv2.imwrite(str(tmp_path / 'i.png'), np.zeros((32, 32, 3), np.uint8))
+    tool = runpy.run_path(str(ROOT / 'tools/visualize_features.py'))
+    words = [str(tmp_path / name) for name in ('i.png', 'run.pth')]
+    words += ['--size', '32', '--out-dir', str(tmp_path / 'out')]
+    with pytest.raises(ValueError, match='give --num-heads, --img-size, '):
+        tool['main'](words)
+    tool['main']([
+        *words, '--num-heads', '8', '--img-size', '32', '--norm-eps', '1e-6',
+        '--activation', 'gelu'
+    ])
+    # the picture, its components, the mean of the maps and each of them
+    assert cv2.imread(str(tmp_path / 'out/i_000.png')).shape == (32, 352, 3)
 
 
 def options(video):

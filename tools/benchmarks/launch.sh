@@ -8,7 +8,9 @@
 #             'random' to start from random weights
 # GPUS        in all; 1 trains in one process, also where there is no GPU
 # options     of the host's tools/train.py; --trust lets it load files that
-#             hold more than tensors and plain data, which RUNS their code
+#             hold more than tensors and plain data, which RUNS their code;
+#             --num-heads, --img-size, --norm-eps and --activation are those
+#             of tools/publish_backbone.py, where CHECKPOINT does not say them
 # PYTHON is the interpreter to use. Several machines with dist_train.sh: set
 # NNODES, NODE_RANK, MASTER_ADDR and PORT; GPUS is then the number on each.
 # slurm_train.sh and mim_dist_train.sh with PARTITION set: GPUS_PER_NODE,
@@ -32,9 +34,21 @@ config=$1
 checkpoint=$2
 gpus=$3
 shift 3
-trust=() own=()
-for option in "$@"; do
-    if [[ $option == --trust ]]; then trust=(--trust); else own+=("$option"); fi
+asked=() own=()  # for prepare_backbone.py and for train.py
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --trust) asked+=("$1") ;;
+        --num-heads | --norm-eps | --activation)
+            asked+=("$1" "${2-}")
+            shift
+            ;;
+        --img-size)
+            asked+=("$1")
+            while [[ ${2-} =~ ^[0-9]+$ ]]; do asked+=("$2"); shift; done
+            ;;
+        *) own+=("$1") ;;
+    esac
+    shift
 done
 set -- ${own[@]+"${own[@]}"}
 
@@ -53,7 +67,7 @@ esac
 
 [[ -f $config ]] || config=$("$python" -m dora_mm.cfg "$config")
 backbone=$("$python" "$here/prepare_backbone.py" "$checkpoint" \
-    "${BACKBONES:-work_dirs/backbones}" ${trust[@]+"${trust[@]}"} \
+    "${BACKBONES:-work_dirs/backbones}" ${asked[@]+"${asked[@]}"} \
     --run "$config" --cfg-options model.backbone.init_cfg=None "$@")
 if [[ $checkpoint == random ]]; then
     weights=model.backbone.init_cfg=None

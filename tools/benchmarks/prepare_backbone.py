@@ -1,7 +1,8 @@
 """Give a backbone that a host package can load: print the path of the file.
 
 A published file is used as it is. A runner checkpoint, a file of the authors'
-code or any other that tools/publish_backbone.py takes is published into DIR.
+code or any other that tools/publish_backbone.py takes is published into DIR,
+with the same options where it does not say its architecture.
 
 With --run and what follows, the config and the options of the host's
 tools/train.py, the files that these name are checked first: the hosts load a
@@ -19,6 +20,8 @@ import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.checkpoints import publish, sniff
 from dora_mm.checkpoints.plain_checkpoints import check_named_files, load_plain
 from dora_mm.checkpoints.safe_load import sha256_of
+from dora_mm.utils.architecture_options import (add_architecture_options,
+                                                given_options, option_words)
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 
@@ -61,34 +64,37 @@ def check_run(words):
             load_plain(path)
 
 
-def prepare(source, folder, trust):
+def prepare(source, folder, trust, options):
     """The file that a host is given.
 
     Args:
         source (Path): What the user named.
         folder (Path): Where published files go.
         trust (bool): See :func:`load_trusted`.
+        options (dict): Of the architecture, see :func:`given_options`.
 
     Returns:
         Path: A published file.
 
     Raises:
-        ValueError: If the source is missing, unsafe or not a backbone.
+        ValueError: If the source is missing, unsafe or not a backbone, does
+            not say its architecture, or says another than the options.
     """
     if not source.is_file():
         raise ValueError(f'checkpoint must be a file, but {source} is not a '
                          'file: check the path')
-    if is_published(source):
+    if not options and is_published(source):
         return source.resolve()
     # One file for each source, however often it is asked for.
-    name = f'{source.stem}-{sha256_of(source)[:8]}'
+    name = f'{source.stem}-{sha256_of(source)[:8]}' + ''.join(
+        option_words(options))
     known = sorted(folder.glob(f'{name}_*.pth'))
     if not known:
         from dora_mm.models import build_backbone  # seconds, seldom needed
         folder.mkdir(parents=True, exist_ok=True)
         known = [
             publish(source, folder / f'{name}.pth', build_backbone,
-                    trust=trust).path
+                    trust=trust, **options).path
         ]
     return known[-1].resolve()
 
@@ -100,6 +106,7 @@ def parse_args(args=None):
     parser.add_argument(
         'checkpoint', help="a file, or 'random' to check a run only")
     parser.add_argument('dir', type=Path)
+    add_architecture_options(parser)
     parser.add_argument(
         '--trust',
         action='store_true',
@@ -114,7 +121,10 @@ def main(args=None):
     if args.run and not args.trust:
         check_run(args.run)
     if args.checkpoint != 'random':
-        print(prepare(Path(args.checkpoint), args.dir, args.trust))
+        print(
+            prepare(
+                Path(args.checkpoint), args.dir, args.trust,
+                given_options(args)))
 
 
 if __name__ == '__main__':
