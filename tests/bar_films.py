@@ -1,5 +1,6 @@
 """Films of bars that spell numbers, and how FFmpeg shows them."""
 import subprocess
+from fractions import Fraction
 
 import av
 import imageio_ffmpeg
@@ -19,6 +20,11 @@ def bars(number, size=(WIDTH, HEIGHT)):
     picture = np.repeat(row[None, :, None], height, 0).repeat(3, 2)
     picture[:height // 4] //= 2
     return picture.astype(np.uint8)
+
+
+def tinted(number, size=(WIDTH, HEIGHT)):
+    """The bars in colours, which tell one matrix from another."""
+    return (bars(number, size) * [1, .7, .4]).astype(np.uint8)
 
 
 def number_of(picture):
@@ -47,6 +53,42 @@ def write(path, x264='keyint=12', codec='libx264', size=None, **options):
             image = av.VideoFrame.from_ndarray(bars(number), format='rgb24')
             container.mux(stream.encode(image))
         container.mux(stream.encode())
+    return str(path)
+
+
+def write_streams(path, parts, length=40):
+    """Streams of H.264 one behind the other, as in a broadcast.
+
+    Each of ``parts`` may set size, pix_fmt, colorspace and color_range.
+    """
+    with av.open(str(path), 'w') as container:
+        muxed = None
+        for part, settings in enumerate(parts):
+            settings = dict(settings)
+            size = settings.pop('size', (WIDTH, HEIGHT))
+            context = av.CodecContext.create('libx264', 'w')
+            context.width, context.height = size
+            context.time_base, context.framerate = Fraction(1, 25), 25
+            context.pix_fmt = settings.pop('pix_fmt', 'yuv420p')
+            for name, value in settings.items():
+                setattr(context, name, value)
+            # With its header in every key frame.
+            context.options = {'preset': 'veryfast', 'bf': '0', 'g': '10'}
+            muxed = muxed or container.add_mux_stream(
+                'h264', rate=25, width=size[0], height=size[1])
+            packets = []
+            for number in range(part * length, (part + 1) * length):
+                image = av.VideoFrame.from_ndarray(
+                    tinted(number, size), format='rgb24')
+                image = image.reformat(
+                    format=context.pix_fmt,
+                    dst_colorspace=settings.get('colorspace'),
+                    dst_color_range=settings.get('color_range'))
+                image.pts, image.time_base = number, Fraction(1, 25)
+                packets += context.encode(image)
+            for packet in packets + context.encode():
+                packet.stream, packet.time_base = muxed, Fraction(1, 25)
+                container.mux(packet)
     return str(path)
 
 

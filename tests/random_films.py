@@ -201,7 +201,8 @@ def cut_film(path: Path, first: int) -> Path:
             return path
         base = packets[0].dts
         with av.open(str(target), 'w') as output:
-            copy = output.add_stream_from_template(stream)
+            # Opaque, or it looks for an encoder by the name of the decoder.
+            copy = output.add_stream_from_template(stream, opaque=True)
             for packet in packets:
                 packet.pts -= base
                 packet.dts -= base

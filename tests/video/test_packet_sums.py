@@ -2,6 +2,7 @@
 import os
 import shutil
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -10,6 +11,7 @@ from bar_films import NUM, bars, number_of, prepared, write
 
 from dora_mm.video.readers import (MJPEGReader, PyAVReader, VideoDecodeError,
                                    build_reader)
+from dora_mm.video.readers.decode_sound import decode_sound
 from dora_mm.video.readers.load_video_index import load_video_index
 from dora_mm.video.readers.open_film import film_packets, open_film
 from dora_mm.video.readers.packet_sums import checked_packets
@@ -184,3 +186,20 @@ def test_preparation_leaves_out_all_that_damage_reaches(tmp_path):
     kept = [n for n in range(NUM) if n not in excluded]
     assert 3 < len(excluded) <= 30
     assert np.array_equal(MJPEGReader(copy).get_frames(kept), right[kept])
+
+
+def test_nothing_comes_out_behind_a_corrupt_frame():
+    """Others of the group refer to what FFmpeg concealed."""
+
+    def packet(time):
+        frame = SimpleNamespace(pts=time, is_corrupt=time == 5)
+        return SimpleNamespace(
+            pts=time, is_keyframe=time % 4 == 0, decode=lambda: [frame])
+
+    context = SimpleNamespace(
+        decode=lambda packet: [], flush_buffers=lambda: None)
+    packets = [(packet(time), True) for time in range(16)]
+    for run_up, shown in ((0, [0, 1, 2, 3, 4, *range(8, 16)]),
+                          (1, [0, 1, 2, 3, 4, *range(12, 16)])):
+        frames = decode_sound(context, packets, 0, run_up)
+        assert [frame.pts for frame in frames] == shown

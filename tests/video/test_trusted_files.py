@@ -13,7 +13,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from bar_films import (HEIGHT, NUM, WIDTH, bars, by_ffmpeg, number_of,
-                       prepared, write)
+                       prepared, write, write_streams)
 from random_films import cut_film
 
 from dora_mm.datasets.transforms import LoadClipFromBlock
@@ -143,36 +143,19 @@ def test_cover_art_is_not_the_film(tmp_path):
 
 
 def test_a_picture_that_changes_its_shape_is_named(tmp_path):
-    """Two streams of packets, one behind the other, as in a broadcast."""
-    path = tmp_path / 'changes.mkv'
-    with av.open(str(path), 'w') as container:
-        muxed, begin = None, 0
-        for size in ((WIDTH, HEIGHT), (80, HEIGHT)):
-            context = av.CodecContext.create('libx264', 'w')
-            context.width, context.height = size
-            context.pix_fmt, context.time_base = 'yuv420p', Fraction(1, 25)
-            context.framerate = 25
-            # With its header in every key frame.
-            context.options = {'preset': 'veryfast', 'bf': '0', 'g': '10'}
-            if muxed is None:
-                muxed = container.add_mux_stream(
-                    'h264', rate=25, width=size[0], height=size[1])
-            packets = []
-            for number in range(40):
-                image = av.VideoFrame.from_ndarray(
-                    bars(begin + number, size), format='rgb24')
-                image.pts = begin + number
-                image.time_base = Fraction(1, 25)
-                packets += context.encode(image)
-            for packet in packets + context.encode():
-                packet.stream = muxed
-                packet.time_base = Fraction(1, 25)
-                container.mux(packet)
-            begin += 40
-    reader = PyAVReader(str(path))
+    path = write_streams(tmp_path / 'changes.mkv',
+                         [{}, dict(size=(80, HEIGHT))])
+    reader = PyAVReader(path)
     assert number_of(reader.get_frames([13])[0]) == 13
     with pytest.raises(VideoDecodeError, match='160x64 to 80x64'):
         reader.get_frames([13, 61])
+    load = LoadClipFromBlock(short_side=HEIGHT)
+    results = dict(video_path=path, slot=0, windows=[(path, 0, 80)],
+                   upcoming=None)  # yapf: disable
+    clip = load.transform(dict(results, frame_indices=np.array([13])))['clip']
+    assert number_of(clip[0]) == 13
+    with pytest.raises(VideoDecodeError, match='frame 61 cannot'):
+        load.transform(dict(results, frame_indices=np.array([13, 61])))
 
 
 def test_one_wrong_bit_is_an_error_or_changes_nothing(tmp_path):

@@ -149,9 +149,8 @@ class SourceVideo:
         for number, frame in frames:
             if not self._keeps_shape(frame):
                 continue
-            lost = number if frame.is_corrupt else number - 1
-            if frame.is_corrupt or number > position:
-                next_key = np.searchsorted(keys, lost, side='right')
+            if number > position:
+                next_key = np.searchsorted(keys, number)
                 sound_from = keys[next_key] if next_key < len(keys) else end
             position = number + 1
             if number >= sound_from:

@@ -9,9 +9,10 @@ def decode_sound(context: Any,
                  run_up: int = 0) -> Iterator[Any]:
     """Decode a stretch, and leave out what damage may reach.
 
-    From a packet on that is damaged, or that the decoder refuses, nothing is
-    decoded up to the next key frame, as frames in between refer to it, those
-    shown before it not excepted. What was decoded before comes out.
+    From a packet on that is damaged or that the decoder refuses, or a frame
+    that it calls corrupt, nothing is decoded up to the next key frame, as
+    frames in between refer to it, those shown before it not excepted. What
+    was decoded before comes out.
 
     Args:
         context (av.VideoCodecContext): The decoder.
@@ -43,23 +44,26 @@ def decode_sound(context: Any,
                 whole = not _counts(packet, errors_from, begun)
         if not whole:
             frames = [] if missing else _drain(context)
-            context.flush_buffers()
         for frame in frames:
             begun = True
-            if missing == 0 and (shown_from is None
-                                 or frame.pts >= shown_from):
-                yield frame
+            if missing or shown_from is not None and frame.pts < shown_from:
+                continue
+            if frame.is_corrupt and _counts(frame, errors_from, begun):
+                whole = False
+                break
+            yield frame
         if not whole:
+            context.flush_buffers()
             if errors_from is None:
                 return
             missing = 1 + run_up
 
 
-def _counts(packet: Any, errors_from: Optional[int], begun: bool) -> bool:
+def _counts(what: Any, errors_from: Optional[int], begun: bool) -> bool:
     """Whether the decoder's error is one of the file."""
     if errors_from is None:
         return begun
-    return packet.pts is None or packet.pts >= errors_from
+    return what.pts is None or what.pts >= errors_from
 
 
 def _drain(context: Any) -> list:

@@ -97,7 +97,8 @@ class PyAVReader(VideoReader):
         Yields:
             tuple[int, av.VideoFrame]: Frame number and frame as decoded,
             neither scaled nor converted. A number is left out if the frame
-            cannot be decoded, or if damage may reach it.
+            cannot be decoded, if damage may reach it, or if its shape is not
+            that of the film's first.
 
         Raises:
             VideoDecodeError: If the file cannot be opened, or there is no key
@@ -109,6 +110,7 @@ class PyAVReader(VideoReader):
         try:
             self._open()
             first, last = (int(self.index.times[i]) for i in (begin, end - 1))
+            film = (self.index.width, self.index.height)  # 0 fits all
             run_up = self.index.run_up
             if self.index.has_open_gop:
                 run_up = max(run_up, 1)  # no frame is read again here
@@ -119,7 +121,10 @@ class PyAVReader(VideoReader):
             for frame in decode_sound(self._stream.codec_context, packets,
                                       start, self.index.run_up):
                 number = self.index.find(frame.pts)
-                if number is not None and begin <= number < end:
+                shown = Display.of(frame, self._stream).shown_size(
+                    frame.width, frame.height)
+                if number is not None and begin <= number < end \
+                        and same_shape(shown, film):
                     yield number, frame
                 if frame.pts == last:
                     break

@@ -4,7 +4,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from bar_films import HEIGHT, NUM, WIDTH, by_ffmpeg, number_of, prepared, write
+from bar_films import (HEIGHT, NUM, WIDTH, by_ffmpeg, number_of, prepared,
+                       tinted, write, write_streams)
 
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
@@ -68,3 +69,22 @@ def test_colours_are_those_that_the_file_names(tmp_path, matrix, full):
     shown = build_reader(copy).get_frames([2])[0]
     middles = slice(WIDTH // 20, None, WIDTH // 10)
     assert np.abs(shown - expected)[:, middles].max() <= 6
+
+
+def test_a_stream_that_changes_on_the_way(tmp_path):
+    """Another pixel format and colour is followed, another shape left out."""
+    path = write_streams(tmp_path / 'film.mkv', [
+        dict(colorspace=5, color_range=1),
+        dict(colorspace=1, color_range=2),
+        dict(pix_fmt='yuv444p', colorspace=1, color_range=1),
+        dict(size=(80, HEIGHT)),
+    ])
+    copy, manifest = prepared(path, tmp_path / 'out')
+    assert [120, 160, 'undecodable'] in map(list, manifest.excluded)
+    frames = build_reader(copy).get_frames(range(120))
+    for number in (0, 39, 40, 79, 80, 119):
+        assert number_of(frames[number]) == number
+        assert np.abs(frames[number] - tinted(number).astype(int)).mean() < 3
+    shown = PyAVReader(path).get_frames([39, 79, 119])
+    for number, frame in zip((39, 79, 119), shown):
+        assert np.abs(frame - tinted(number).astype(int)).mean() < 3
