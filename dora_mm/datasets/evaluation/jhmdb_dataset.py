@@ -82,7 +82,11 @@ class JHMDBDataset(Dataset):
 
 def _read_points(folder: Path) -> np.ndarray:
     """Joints (T, J, 2), pixels from 0; MATLAB counts from 1."""
-    from scipy.io import loadmat  # only needed here
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise ImportError('JHMDB needs scipy, which is not installed: pip '
+                          'install "dora-mm[eval]"') from error
     path = folder / 'joint_positions.mat'
     try:
         points = np.asarray(loadmat(path)['pos_img'], float)
