@@ -85,6 +85,8 @@ class DoRAViT(VisionTransformer):
         super().__init__(arch=arch, **kwargs)
         self._pretrained_grid = None
         self._register_state_dict_hook(_say_grid)
+        self._register_load_state_dict_pre_hook(
+            _check_shapes, with_module=True)
         self.pos_interp = check_choice('pos_interp', pos_interp,
                                        ('dino', 'size'))
         self.with_cp = with_cp
@@ -424,6 +426,26 @@ def _kept_bytes(x: Tensor) -> int:
     """What a stock layer keeps of tokens (B, S, D) for the backward pass."""
     half = torch.is_autocast_enabled(x.device.type)
     return 16 * x.numel() * (2 if half else x.element_size())
+
+
+def _check_shapes(module: nn.Module, state: Dict[str, Tensor], prefix: str,
+                  *args: Any) -> None:
+    """Refuse the weights of another architecture.
+
+    mmengine warns of each tensor that does not fit, and trains on random ones.
+    Position embeddings are resized before.
+    """
+    own = dict(module.named_parameters())
+    unfit = [(name, tuple(state[prefix + name].shape), tuple(tensor.shape))
+             for name, tensor in own.items() if prefix + name in state
+             and state[prefix + name].shape != tensor.shape]
+    if unfit:
+        name, saved, present = unfit[0]
+        raise ValueError(
+            f'the checkpoint must be of this ViT, but {len(unfit)} of '
+            f'{len(own)} tensors have another shape, {name} {saved} and not '
+            f'{present}: set arch (model.backbone.arch) to that of the '
+            'checkpoint')
 
 
 def _say_grid(module: DoRAViT, state_dict: Dict[str, Any], prefix: str,

@@ -271,6 +271,19 @@ def test_position_embeddings_are_resized_to_a_grid_that_is_not_square():
     torch.testing.assert_close(grid[inner], expected[inner], rtol=0, atol=0.4)
 
 
+def test_weights_of_another_width_are_refused(backbone, tmp_path):
+    """As the host loads them: mmengine would warn and train on."""
+    torch.save(dict(state_dict=backbone.state_dict()), tmp_path / 'a.pth')
+    wide = DoRAViT(
+        dict(ARCH, embed_dims=64),
+        img_size=32,
+        patch_size=8,
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth')))
+    with pytest.raises(ValueError, match=r'cls_token \(1, 1, 48\) and not '
+                       r'\(1, 1, 64\): set arch'):  # yapf: disable
+        wide.init_weights()
+
+
 def test_embeddings_of_another_grid_that_is_not_square_are_refused():
     state = DoRAViT(ARCH, img_size=(16, 48), patch_size=8).state_dict()
     with pytest.raises(ValueError, match=r'12 patch positions.*4 x 4'):
