@@ -45,7 +45,10 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     from dora_mm.checkpoints import publish
+    from dora_mm.checkpoints.huggingface import check_safetensors
     from dora_mm.models import build_backbone
+    if args.card or args.push_to_hub:
+        check_safetensors()
     if args.push_to_hub:
         from dora_mm.apis.push_to_hub import check_upload, push_to_hub
         check_upload(args.push_to_hub)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import OrderedDict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Tuple, Union
 
@@ -18,6 +19,17 @@ from .layouts import HUGGING_FACE, name_table
 
 WEIGHTS, CONFIG = 'model.safetensors', 'config.json'
 _QKV = ('query', 'key', 'value')
+
+
+def check_safetensors() -> None:
+    """Refuse to begin what the package safetensors is missing for.
+
+    Raises:
+        ImportError: With the command that installs it.
+    """
+    if find_spec('safetensors') is None:
+        raise ImportError('a folder for Hugging Face needs safetensors, which '
+                          'is not installed: pip install "dora-mm[hf]"')
 
 
 def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, Any],
@@ -40,7 +52,9 @@ def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, Any],
 
     Raises:
         ValueError: If it exists or its parent does not.
+        ImportError: If safetensors is not installed.
     """
+    check_safetensors()
     from safetensors.torch import save_file
     folder = Path(folder)
     if folder.exists() or not folder.parent.is_dir():
@@ -92,7 +106,9 @@ def read_hf(folder: Union[str, Path]) -> Dict[str, Dict[str, Any]]:
 
     Raises:
         ValueError: If a file or a tensor is missing or cannot be read.
+        ImportError: If safetensors is not installed.
     """
+    check_safetensors()
     from safetensors.torch import load_file
     path = Path(folder) / WEIGHTS
     if not path.is_file():

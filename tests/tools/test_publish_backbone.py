@@ -1,11 +1,13 @@
 import hashlib
 import os
 import re
+import runpy
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from clean_python import ROOT
 
 from dora_mm import checkpoints
 from dora_mm.checkpoints import publishing
@@ -142,3 +144,14 @@ def test_tool_prints_the_path_last(runner_file, run_tool, tmp_path):
     assert path.parent == tmp_path and path.name.startswith('vit_')
     data = torch.load(path, weights_only=True)
     assert data['meta']['backbone_of'] == 'student'
+
+
+def test_nothing_is_published_without_what_its_card_needs(
+        runner_file, tmp_path, monkeypatch):
+    """safetensors was missed after the file was written."""
+    main = runpy.run_path(str(ROOT / 'tools/publish_backbone.py'))['main']
+    monkeypatch.setattr('dora_mm.checkpoints.huggingface.find_spec',
+                        lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "dora-mm\[hf\]"'):
+        main([str(runner_file[0]), str(tmp_path / 'new.pth'), '--card'])
+    assert not list(tmp_path.glob('new*'))
