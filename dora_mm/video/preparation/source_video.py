@@ -13,8 +13,8 @@ from dora_mm.video.readers.pyav_reader import PyAVReader
 _SEGMENT_SECONDS = 60
 # A rate such as 2400000/40023 is a rounding error of 60.
 _MAX_DENOMINATOR = 1001
-# Seconds by which sound may outlast the pictures.
-_MOST_MISSING = 5.
+# By how much sound may outlast the pictures: seconds, share of a short file.
+_MOST_MISSING = (5., 0.1)
 
 
 class Segment(NamedTuple):
@@ -256,9 +256,11 @@ class SourceVideo:
                 f'{index.num_promised} frames cannot be decoded')
         seconds = float((index.times[-1] - index.times[0]) * index.time_base)
         missing = self._duration - seconds
-        if not index.has_odd_times and missing > _MOST_MISSING:
-            notes.append(f'the file promises {self._duration:.1f} s, but '
-                         f'damage ends it after {seconds:.1f} s')
+        most, share = _MOST_MISSING
+        if not index.has_odd_times and missing > min(
+                most, share * float(self._duration)):
+            notes.append(f'the file promises {self._duration:.1f} s, but its '
+                         f'pictures end after {seconds:.1f} s')
         if self.sequential:
             notes.append(f'{index.container} was decoded from its beginning, '
                          'by one process')
