@@ -129,7 +129,6 @@ def _origin(facts: Mapping, run: Mapping) -> str:
         'checkpoint': facts['source'],
         'sha256': facts['source_sha256'],
         'layout': facts['source_layout'],
-        'epochs': facts.get('epoch', run.get('epoch')),
         'steps': facts.get('iter', run.get('iter')),
         'seed': run.get('seed'),
         'mmengine': run.get('mmengine_version'),
