@@ -214,5 +214,6 @@ def test_own_backbone_of_the_faq(tmp_path):
             'cfg = Config.fromfile("c.py"); '
             'init_default_scope(cfg.default_scope); '
             'print(type(MODELS.build(cfg.model).backbone).__name__)')
-    out = check_run(sys.executable, '-c', code, cwd=tmp_path)
+    out = check_run(
+        sys.executable, '-c', code, cwd=tmp_path, path=[tmp_path])
     assert out.split()[-1] == 'MyViT'

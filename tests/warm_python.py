@@ -96,7 +96,8 @@ def _serve():
     import torchvision  # noqa: F401
 
     # Programs must not find the tests' modules by chance.
-    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+    own = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [path for path in sys.path if path != own]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # watchers end by themselves
     for line in sys.stdin:
         if os.fork() == 0:

@@ -99,7 +99,7 @@ def test_command_and_again(programs, tmp_path, capsys):
         '--untrained', 'dino', '--seeds', '0', '2', '--data',
         str(tmp_path), '--out-dir',
         str(tmp_path / 'out'), '--evaluation-options', 'a.b=1',
-        '--cfg-options', 'num_logits=64'
+        '--cfg-options', 'model.neck.out_channels=64'
     ]
     main(command)
     # a seed of all arms is finished before the next
@@ -121,12 +121,12 @@ def test_command_and_again(programs, tmp_path, capsys):
     path, = (tmp_path / 'out/runs').glob('dora_s2_*/config.py')
     config = path.read_text()
     assert 'randomness = dict(seed=2)' in config
-    assert 'num_logits = 64' in config
+    assert 'out_channels=64' in config
 
     # Nothing is trained twice but what changed.
     main(command)
     assert programs[6:] == [ran[2], ran[5]]
-    main([*command[:-1], 'num_logits=128'])
+    main([*command[:-1], 'model.neck.out_channels=128'])
     assert programs[8:] == ran
 
 
