@@ -22,10 +22,14 @@ def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
 
     Raises:
         ValueError: If the folder has such outputs of another file with this
-            name.
+            name, or prepared videos, among which a drawn film would be
+            trained on.
     """
-    source, record = Path(source).resolve(), Path(folder)
-    record = record / f'{source.stem}_{kind}.json'
+    source, folder = Path(source).resolve(), Path(folder)
+    if any(folder.glob('*.mp4.json')):
+        raise ValueError('--out-dir must be a folder without prepared videos, '
+                         f'but got {folder}: choose another folder')
+    record = folder / f'{source.stem}_{kind}.json'
     if record.is_file():
         try:
             owner = json.loads(record.read_text()).get('source')

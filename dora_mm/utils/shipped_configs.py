@@ -1,4 +1,6 @@
 """Where the configs that are shipped with dora_mm lie."""
+from argparse import ArgumentTypeError
+from difflib import get_close_matches
 from pathlib import Path
 from typing import List
 
@@ -80,14 +82,23 @@ def find_config(name: str) -> str:
 
     Returns:
         str: The path of the shipped config; ``name`` itself if it is a file,
-        or no config of ours.
+        or nothing like a config of ours: who reads it says what it must be.
+
+    Raises:
+        ArgumentTypeError: If it nearly is the name of a shipped config.
     """
     if Path(name).exists():
         return name
     try:
         return config_path(name)
     except ValueError:
-        return name  # who reads it says what it must be
+        names = [config[:-len('.py')] for config in list_configs()]
+        near = get_close_matches(name.removesuffix('.py'), names, 1, 0.8)
+        if near:
+            raise ArgumentTypeError(
+                f'it must be a file or the name of a config, but got {name}: '
+                f'did you mean {near[0]}?') from None
+        return name
 
 
 def register_config_packages() -> None:

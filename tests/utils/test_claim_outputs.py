@@ -25,3 +25,11 @@ def test_names_are_of_one_file(tmp_path):
     record.write_text('[]')
     with pytest.raises(ValueError, match='is of a file of another program'):
         claim_outputs(out, first, 'tracks')
+
+
+def test_drawings_are_not_put_among_prepared_videos(tmp_path):
+    """Training takes every film of the folder."""
+    (tmp_path / 'walk.mp4.json').write_text('{}')
+    with pytest.raises(ValueError, match='without prepared videos'):
+        claim_outputs(tmp_path, 'a/walk.mp4', 'tracks')
+    assert len(list(tmp_path.iterdir())) == 1

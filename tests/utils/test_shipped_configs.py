@@ -1,3 +1,4 @@
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ def test_wrong_name_lists_the_right_ones(name):
     assert f'but got {name!r}: give one of' in str(error.value)
     assert NAME in str(error.value)
     assert '_base_' not in str(error.value)
+
+
+def test_a_slip_in_a_name_is_found():
+    with pytest.raises(ArgumentTypeError, match='mean dora/vit-t16_demo'):
+        shipped_configs.find_config('dora/vit-t16_dmeo')
+    for other in ('colour', 'work_dirs/vit-t16_demo/iter_9.pth', 'a.py'):
+        assert shipped_configs.find_config(other) == other
 
 
 def test_incomplete_installation(tmp_path, monkeypatch):
