@@ -8,8 +8,6 @@ import pytest
 import torch
 from warm_python import run_warm
 
-import dora_mm
-
 ARCH = dict(
     embed_dims=64, num_layers=12, num_heads=1, feedforward_channels=128)
 SCHEDULE = """
@@ -41,8 +39,7 @@ def train(host, config, work_dir, *options):
         '--work-dir',
         work_dir,
         *options,
-        cwd=config.parent,
-        path=[Path(dora_mm.__file__).parents[1]])
+        cwd=config.parent)
     assert done.returncode == 0, done.stdout + done.stderr
     last = Path((work_dir / 'last_checkpoint').read_text())
     scalars = sorted(work_dir.glob('*/vis_data/scalars.json'))[-1]

@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -27,7 +28,8 @@ class WarmProcess:
     Args:
         command (Sequence): The script and its arguments.
         cwd (Path, optional): Folder to run in.
-        path (Sequence[Path]): Folders to look for modules in first.
+        path (Sequence[Path]): Folders to look for modules in first, before
+            that of the dora_mm that is tested.
         merge (bool): Whether stderr goes where stdout goes.
     """
 
@@ -38,7 +40,7 @@ class WarmProcess:
             argv=[*map(str, command)],
             cwd=str(cwd or os.getcwd()),
             env=dict(os.environ, OMP_NUM_THREADS='1'),
-            path=[*map(str, path)],
+            path=[*map(str, path), _tested_folder()],
             merge=merge,
             folder=self._folder.name)
         server = _server(os.getpid())
@@ -76,6 +78,12 @@ def run_warm(*command, **kwargs):
     output, errors = process.communicate()
     return subprocess.CompletedProcess(command, process.returncode, output,
                                        errors)
+
+
+def _tested_folder():
+    """Where the tests find dora_mm; the server must not import it."""
+    package, = find_spec('dora_mm').submodule_search_locations
+    return os.path.dirname(package)
 
 
 @lru_cache

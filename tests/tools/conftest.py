@@ -1,15 +1,12 @@
 """Random checkpoints in the authors' layout, and a way to run a tool."""
 import argparse
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from clean_python import ROOT
 from warm_python import run_warm
-
-import dora_mm
 
 
 def _vit_shapes(width, depth, patches, patch_size=16, ratio=4):
@@ -99,9 +96,8 @@ def save(tmp_path):
 @pytest.fixture
 def run_tool():
     """Run a file of tools/ with the dora_mm that is tested."""
-    package = Path(dora_mm.__file__).parents[1]
 
     def run(name, *args):
-        return run_warm(ROOT / 'tools' / name, *args, path=[package])
+        return run_warm(ROOT / 'tools' / name, *args)
 
     return run

@@ -64,9 +64,9 @@ def write_config(video, tmp_path):
 
 def start(*command):
     """Start a command; it sees the tests' modules and the tested dora_mm."""
-    folders = (ROOT / 'tests', Path(dora_mm.__file__).parents[1])
     if command[0] == sys.executable:
-        return WarmProcess(command[1:], path=folders, merge=True)
+        return WarmProcess(command[1:], path=[ROOT / 'tests'], merge=True)
+    folders = (ROOT / 'tests', Path(dora_mm.__file__).parents[1])
     env = dict(
         os.environ,
         PYTHON=sys.executable,
