@@ -23,6 +23,7 @@ import av
 import numpy as np
 import simplejpeg
 
+from dora_mm.video.display import NO_CROP
 from dora_mm.video.plane_scaler import PlaneScaler
 from dora_mm.video.preparation.assemble_parts import assemble_parts
 from dora_mm.video.preparation.part_store import PartStore
@@ -70,7 +71,7 @@ def alone(path, settings, size, fps, num_frames):
     """CPU seconds of decoding, scaling and encoding, each by itself."""
     make = dict(mjpeg=_jpeg_encoder, h264=_h264_encoder)[settings.encoding]
     encode = make(size, fps)
-    scale = PlaneScaler(size, settings.writer.FULL_RANGE)
+    scale = PlaneScaler(size, settings.writer.FULL_RANGE, NO_CROP)
     seconds = dict(decode=0., scale=0., encode=0.)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

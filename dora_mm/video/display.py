@@ -3,6 +3,10 @@ from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 
+# Pixels that are left out left, right, at the top and at the bottom.
+Crop = Tuple[int, int, int, int]
+NO_CROP: Crop = (0, 0, 0, 0)
+
 
 class Display(NamedTuple):
     """How stored pictures are to be shown, as FFmpeg's command shows them.
@@ -12,18 +16,21 @@ class Display(NamedTuple):
         flip_x (bool): Left and right change places.
         flip_y (bool): Top and bottom change places.
         aspect (Fraction): Width of a stored pixel over its height.
+        crop (Crop): Pixels of the stored picture that are left out.
     """
     transposed: bool = False
     flip_x: bool = False
     flip_y: bool = False
     aspect: Fraction = Fraction(1)
+    crop: Crop = NO_CROP
 
     @classmethod
-    def of(cls, frame: Any, stream: Any = None) -> 'Display':
+    def of(cls, frame: Any, crop: Crop, stream: Any = None) -> 'Display':
         """Read it from the display matrix of a frame.
 
         Args:
             frame (av.VideoFrame): A decoded frame.
+            crop (Crop): Of the file's index.
             stream (av.VideoStream, optional): Its stream, which knows the
                 shape of the pixels. None takes them for squares.
 
@@ -37,7 +44,7 @@ class Display(NamedTuple):
         aspect = Fraction(aspect) if aspect else Fraction(1)
         data = frame.side_data.get('DISPLAYMATRIX')
         if data is None:
-            return cls(aspect=aspect)
+            return cls(aspect=aspect, crop=crop)
         # x' = a x + c y, y' = b x + d y, in units of 1 / 65536.
         a, b, _, c, d = np.frombuffer(data, np.int32)[:5] / 65536
         upright, turned = min(abs(a), abs(d)), min(abs(b), abs(c))
@@ -47,19 +54,19 @@ class Display(NamedTuple):
                 f'degrees, but got {[float(v) for v in (a, b, c, d)]}: encode '
                 'the video anew without it')
         if turned > upright:
-            return cls(True, bool(c < 0), bool(b < 0), aspect)
-        return cls(False, bool(a < 0), bool(d < 0), aspect)
+            return cls(True, bool(c < 0), bool(b < 0), aspect, crop)
+        return cls(False, bool(a < 0), bool(d < 0), aspect, crop)
 
-    def shown_size(self, width: int, height: int) -> Tuple[int, int]:
-        """Size of a picture as it is shown; no pixel is lost.
+    def shown_size(self, frame: Any) -> Tuple[int, int]:
+        """Size of a frame as it is shown; no pixel that is shown is lost.
 
         Args:
-            width (int): Of the stored picture, in pixels.
-            height (int): Of the stored picture, in pixels.
+            frame (av.VideoFrame): As decoded.
 
         Returns:
             tuple[int, int]: Width and height in square pixels.
         """
+        width, height = self._box(frame)[:2]
         if self.aspect > 1:
             width = round(width * self.aspect)
         elif self.aspect < 1:
@@ -69,6 +76,49 @@ class Display(NamedTuple):
     def stored_size(self, width: int, height: int) -> Tuple[int, int]:
         """Size to which a stored picture is scaled before it is turned."""
         return (height, width) if self.transposed else (width, height)
+
+    def cut(self, frame: Any) -> Any:
+        """The part of a frame that is shown, by FFmpeg's own filter.
+
+        Args:
+            frame (av.VideoFrame): As decoded.
+
+        Returns:
+            av.VideoFrame: Of the same format; the same frame if all is shown.
+        """
+        if not any(self.crop):
+            return frame
+        from av.filter import Graph
+
+        graph = Graph()
+        chain = [
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=Fraction(1)),  # of no use here
+            graph.add('crop', ':'.join(map(str, self._box(frame)))),
+            graph.add('buffersink')
+        ]
+        graph.link_nodes(*chain).configure()
+        graph.push(frame)
+        return graph.pull()
+
+    def _box(self, frame: Any) -> Tuple[int, int, int, int]:
+        """Width, height, column and row; whole samples of colour, as FFmpeg.
+        """
+        left, right, top, bottom = self.crop
+        width, height = frame.width - left - right, frame.height - top - bottom
+        if any(self.crop):
+            x, y = (8 // n for n in (frame.format.chroma_width(8),
+                                     frame.format.chroma_height(8)))
+            left, width = left // x * x, width // x * x
+            top, height = top // y * y, height // y * y
+        if min(width, height) < 1:
+            raise ValueError(
+                'the container must leave some of the picture, but it crops '
+                f'{self.crop} of {frame.width}x{frame.height}')
+        return width, height, left, top
 
     def orient(self, picture: np.ndarray) -> np.ndarray:
         """Turn and mirror a picture, or one plane of it.

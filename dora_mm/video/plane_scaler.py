@@ -3,7 +3,7 @@ from typing import Tuple
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from .display import Display
+from .display import Crop, Display
 
 # From FFmpeg's numbers of matrices in a stream to swscale's.
 _MATRICES = {
@@ -31,10 +31,13 @@ class PlaneScaler:
         size (tuple[int, int]): Width and height of the result in pixels, as
             it is shown.
         full_range (bool): Whether the result has the range 0 to 255.
+        crop (Crop): Of the index of the frames' file.
     """
 
-    def __init__(self, size: Tuple[int, int], full_range: bool) -> None:
+    def __init__(self, size: Tuple[int, int], full_range: bool,
+                 crop: Crop) -> None:
         self.size = size
+        self._crop = crop
         self._output = dict(
             # swscale takes the range from the name for this one alone.
             format='yuvj420p' if full_range else 'yuv420p',
@@ -53,14 +56,14 @@ class PlaneScaler:
         Returns:
             tuple[np.ndarray]: Y, U and V in 4:2:0, uint8 (rows, columns).
         """
-        display = Display.of(frame)
+        display = Display.of(frame, self._crop)
         width, height = display.stored_size(*self.size)
         matrix = _MATRICES.get(int(frame.colorspace), Colorspace.ITU601)
         full = (
             int(frame.color_range) == _FULL_RANGE
             or frame.format.name.startswith('yuvj'))
         scaled = self._reformatter.reformat(
-            frame,
+            display.cut(frame),
             width,
             height,
             src_colorspace=matrix,

@@ -77,7 +77,7 @@ class _Frames:
                 if scale is None:
                     size = scaled_size(reader.index.width, reader.index.height,
                                        self.short_side)
-                    scale = PlaneScaler(size, full_range=True)
+                    scale = PlaneScaler(size, True, reader.index.crop)
                 yield number, simplejpeg.encode_jpeg_yuv_planes(
                     *scale(frame), quality=self.quality)
         finally:

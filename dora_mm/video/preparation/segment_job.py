@@ -100,7 +100,7 @@ def write_segment(
         tuple: Stillness and changes of the frames, and the ranges [begin,
         end) of frames of the result that could not be decoded.
     """
-    scaler = PlaneScaler(writer.size, writer.FULL_RANGE)
+    scaler = PlaneScaler(writer.size, writer.FULL_RANGE, source.index.crop)
     stillness, changes = StillnessMeter(), ChangeMeter()
     undecodable: List[Tuple[int, int]] = []
     planes: Optional[Sequence[np.ndarray]] = None
@@ -147,7 +147,8 @@ def measure_changes(
         Changes: Of the frames.
     """
     source = open_source(path)
-    scaler = PlaneScaler((source.width, source.height), full_range=True)
+    scaler = PlaneScaler((source.width, source.height), True,
+                         source.index.crop)
     meter = ChangeMeter()
     planes, waiting = None, 0
     for frame, times in source.iter_shown(segment):

@@ -157,9 +157,9 @@ class SourceVideo:
                 yield number, frame
 
     def _keeps_shape(self, frame: Any) -> bool:
-        display = Display.of(frame)._replace(aspect=self._aspect)
+        display = Display.of(frame, self.index.crop)
         return same_shape(
-            display.shown_size(frame.width, frame.height),
+            display._replace(aspect=self._aspect).shown_size(frame),
             (self.width, self.height))
 
     def _decode_all(self, end: int) -> Iterator:
@@ -200,10 +200,9 @@ class SourceVideo:
                              for frame in packet.decode())
             except (av.error.FFmpegError, StopIteration):
                 return  # said later, when its place is known
-            display = Display.of(frame, stream)
+            display = Display.of(frame, self.index.crop, stream)
             self._aspect = display.aspect
-            self.width, self.height = display.shown_size(
-                frame.width, frame.height)
+            self.width, self.height = display.shown_size(frame)
 
     def _set_rate(self) -> None:
         index = self.index
@@ -243,6 +242,10 @@ class SourceVideo:
                 f'the variable frame rate became {float(self.fps):.6g} frames '
                 f'per second: {index.num_frames - used} frames left out, '
                 f'{self.num_frames - used} repeated')
+        if any(index.crop):
+            notes.append('left, right, at the top and at the bottom '
+                         f'{index.crop} pixels were left out, as the '
+                         'container says')
         if self._aspect != 1:
             notes.append(f'pixels of {self._aspect.numerator}:'
                          f'{self._aspect.denominator} were made square')

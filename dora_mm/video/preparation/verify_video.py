@@ -56,7 +56,7 @@ def check_frames(source_path: str, path: Path, settings: PrepareSettings,
     """
     source = open_source(source_path)
     size = scaled_size(source.width, source.height, settings.short_side)
-    scaler = PlaneScaler(size, settings.writer.FULL_RANGE)
+    scaler = PlaneScaler(size, settings.writer.FULL_RANGE, source.index.crop)
     checks = []
     for number, around in _frames_around(source, numbers, scaler):
         if 0 not in around:

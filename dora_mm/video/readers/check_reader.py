@@ -85,8 +85,8 @@ def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
                     break
                 number = len(result.times)
                 if number == 0:
-                    display = Display.of(frame, stream)
-                    result.size = display.shown_size(frame.width, frame.height)
+                    display = Display.of(frame, reader.index.crop, stream)
+                    result.size = display.shown_size(frame)
                 result.times.append(frame.pts)
                 result.gradual |= (
                     frame.pict_type != PictureType.I

@@ -15,7 +15,7 @@ from .video_index import VideoIndex
 from .warn import warn
 
 # Raise it when the meaning of an index changes: old ones are made anew.
-_VERSION = 4
+_VERSION = 5
 _ARRAYS = ('times', 'key_times', 'positions', 'sizes', 'packet_sums',
            'key_packets')
 _FRACTIONS = ('fps', 'time_base')
@@ -57,6 +57,7 @@ def _load(file: Path, identity: dict) -> Optional[VideoIndex]:
         return None
     values = header['values']
     values.update({name: Fraction(values[name]) for name in _FRACTIONS})
+    values['crop'] = tuple(values['crop'])
     return VideoIndex(**values, **arrays)
 
 

@@ -2,6 +2,7 @@
 import zlib
 from typing import Any, Iterable, Iterator, Optional, Tuple
 
+from .container_crop import container_crop
 from .video_index import VideoIndex
 
 # A JPEG comment behind the first two bytes; four bytes of CRC-32 of all that
@@ -86,7 +87,7 @@ def header_sum(stream: Any) -> int:
     said = (context.codec.canonical_name, context.extradata, context.width,
             context.height, str(stream.sample_aspect_ratio),
             int(context.colorspace), int(context.color_range),
-            str(stream.time_base))
+            str(stream.time_base), container_crop(stream))
     return zlib.crc32(repr(said).encode())
 
 

@@ -121,8 +121,8 @@ class PyAVReader(VideoReader):
             for frame in decode_sound(self._stream.codec_context, packets,
                                       start, self.index.run_up):
                 number = self.index.find(frame.pts)
-                shown = Display.of(frame, self._stream).shown_size(
-                    frame.width, frame.height)
+                shown = Display.of(frame, self.index.crop,
+                                   self._stream).shown_size(frame)
                 if number is not None and begin <= number < end \
                         and same_shape(shown, film):
                     yield number, frame
@@ -155,8 +155,8 @@ class PyAVReader(VideoReader):
 
         if self._reformatter is None:
             self._reformatter = av.video.reformatter.VideoReformatter()
-        display = Display.of(frame, stream or self._stream)
-        shown = display.shown_size(frame.width, frame.height)
+        display = Display.of(frame, self.index.crop, stream or self._stream)
+        shown = display.shown_size(frame)
         film = size or (self.index.width, self.index.height)
         if not any(film):
             film = shown
@@ -166,7 +166,7 @@ class PyAVReader(VideoReader):
                 f'from {film[0]}x{film[1]} to {shown[0]}x{shown[1]}')
         if self.short_side is not None:
             film = scaled_size(*film, self.short_side)
-        stored = display.stored_size(*film)
+        stored, frame = display.stored_size(*film), display.cut(frame)
         same = stored == (frame.width, frame.height)
         return display.orient(
             self._reformatter.reformat(

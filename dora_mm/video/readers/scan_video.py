@@ -8,6 +8,7 @@ from typing import List, Optional
 import av
 import numpy as np
 
+from .container_crop import container_crop
 from .open_film import film_packets, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
 from .seek_to_key import decode_after_seek, seek_to_key, sound_from
@@ -297,4 +298,5 @@ def _index_of(path: str, container, stream) -> VideoIndex:
         num_cut=promised - begin - len(times) if end_is_cut else 0,
         has_edit_list=packets.num_hidden > 0,
         has_open_gop=packets.has_open_gop,
-        has_odd_times=odd)
+        has_odd_times=odd,
+        crop=container_crop(stream))

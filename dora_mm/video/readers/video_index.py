@@ -4,6 +4,8 @@ from typing import Optional
 
 import numpy as np
 
+from dora_mm.video.display import NO_CROP, Crop
+
 
 @dataclass(frozen=True, eq=False)
 class VideoIndex:
@@ -43,6 +45,7 @@ class VideoIndex:
             of pictures before it, though they are stored behind it.
         has_odd_times (bool): Presentation times are missing, not unique or
             not those of the frames that come out of the decoder.
+        crop (Crop): Pixels of stored pictures that the container leaves out.
         width (int): Of the pictures as they are shown, in pixels; 0 if that
             is not known.
         height (int): Likewise.
@@ -67,6 +70,7 @@ class VideoIndex:
     has_edit_list: bool = False
     has_open_gop: bool = False
     has_odd_times: bool = False
+    crop: Crop = NO_CROP
     width: int = 0
     height: int = 0
     run_up: int = 0
