@@ -142,6 +142,32 @@ def test_cover_art_is_not_the_film(tmp_path):
     assert number_of(build_reader(str(path)).get_frames([93])[0]) == 93
 
 
+@pytest.mark.parametrize('marked', ['', 'first'])
+def test_of_two_streams_the_one_that_ffmpeg_chooses_is_read(tmp_path, marked):
+    """A camera may put a small copy of the film before it."""
+    path = str(tmp_path / 'two.mkv')
+    sizes = [(80, 32), (WIDTH, HEIGHT)]
+    with av.open(path, 'w') as container:
+        streams = [container.add_stream('mpeg4', rate=25) for _ in sizes]
+        for stream, (width, height) in zip(streams, sizes):
+            stream.width, stream.height = width, height
+            stream.disposition = 0
+        if marked:
+            streams[0].disposition = av.stream.Disposition.default
+        for number in range(20):
+            for stream, size in zip(streams, sizes):
+                frame = av.VideoFrame.from_ndarray(
+                    bars(number, size), format='rgb24')
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    shown = build_reader(path).get_frames([0])[0].astype(int)
+    right = by_ffmpeg(path, sizes[0] if marked else sizes[1])
+    assert shown.shape == right.shape and np.abs(shown - right).max() <= 2
+    copy, _ = prepared(path, tmp_path / 'out')
+    assert build_reader(copy).get_frames([0])[0].shape == right.shape
+
+
 def test_a_picture_that_changes_its_shape_is_named(tmp_path):
     path = write_streams(tmp_path / 'changes.mkv',
                          [{}, dict(size=(80, HEIGHT))])

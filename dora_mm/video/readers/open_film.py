@@ -2,14 +2,19 @@ from typing import Any, Iterator, Tuple
 
 import av
 
-_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
+# FFmpeg's AV_DISPOSITION_DEFAULT and AV_DISPOSITION_ATTACHED_PIC.
+_DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400
+# What FFmpeg's command takes the first of these for, in pixels.
+_WORTH_OF_DEFAULT = 5_000_000
 
 
 def open_film(path: str, num_threads: int = 1) -> Tuple[Any, Any]:
     """Open a file, and find the stream to read.
 
-    Cover art is a video stream of one picture: it is passed over. The decoder
-    reports what is damaged instead of concealing it.
+    Cover art is a video stream of one picture: it is passed over. Of several
+    streams it is the one that FFmpeg's command would choose, the largest or
+    that which is marked. The decoder reports what is damaged instead of
+    concealing it.
 
     Args:
         path (str): The file.
@@ -24,14 +29,23 @@ def open_film(path: str, num_threads: int = 1) -> Tuple[Any, Any]:
     """
     # With the protocol, or a colon in the name would be taken for one.
     container = av.open(f'file:{path}')
-    for stream in container.streams.video:
-        if not int(stream.disposition) & _ATTACHED_PICTURE:
-            stream.codec_context.thread_count = num_threads
-            stream.codec_context.options = dict(err_detect='explode')
-            return container, stream
-    container.close()
-    raise ValueError(f'{path!r} has no video stream, cover art aside: leave '
-                     'it out')
+    films = [
+        stream for stream in container.streams.video
+        if not int(stream.disposition) & _ATTACHED_PICTURE
+    ]
+    if not films:
+        container.close()
+        raise ValueError(f'{path!r} has no video stream, cover art aside: '
+                         'leave it out')
+    stream = max(films, key=_worth)
+    stream.codec_context.thread_count = num_threads
+    stream.codec_context.options = dict(err_detect='explode')
+    return container, stream
+
+
+def _worth(stream: Any) -> int:
+    marked = bool(int(stream.disposition) & _DEFAULT)
+    return stream.width * stream.height + _WORTH_OF_DEFAULT * marked
 
 
 def film_packets(container: Any, stream: Any) -> Iterator[Any]:
