@@ -83,6 +83,26 @@ def test_a_flipped_bit_of_a_weight_is_noticed(make_authors, save):
         load_trusted(source)
 
 
+def test_no_flipped_bit_in_the_table_of_contents_changes_a_weight(save):
+    """With one bit torch takes a member for a folder and leaves it empty."""
+    expected = torch.arange(1, 7)
+    source = Path(save(dict(weight=expected)))
+    content = source.read_bytes()
+    end = content.rindex(b'/data/0')  # its entry
+    outcomes = set()
+    for place in range(content.rindex(b'PK\1\2', 0, end), end + 7):
+        for bit in range(8):
+            changed = bytearray(content)
+            changed[place] ^= 1 << bit
+            source.write_bytes(changed)
+            try:
+                found = load_trusted(source)['weight']
+                outcomes.add(torch.equal(found, expected))
+            except ValueError:
+                outcomes.add('refused')
+    assert outcomes == {True, 'refused'}
+
+
 class _Tiny(BaseModel):
     """The parts of our models that a checkpoint has, without a loss."""
 

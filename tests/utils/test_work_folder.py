@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -226,12 +227,12 @@ def test_checksums_are_read_once_and_again_after_a_change(
         tmp_path, monkeypatch):
     path, reads = tmp_path / 'iter_3.pth', []
     archive(path)
-    test = zipfile.ZipFile.testzip
-    monkeypatch.setattr(zipfile.ZipFile, 'testzip',
-                        lambda file: reads.append(file) or test(file))
+    checksum = zlib.crc32
+    monkeypatch.setattr(zlib, 'crc32',
+                        lambda data: reads.append(len(data)) or checksum(data))
     assert newest_checkpoint(tmp_path) == path
     assert torch.equal(load_plain(path)['weight'], torch.arange(3000.))
-    assert len(reads) == 1
+    assert reads.count(12000) == 1
     archive(path, 'flip')
     os.utime(path, ns=(0, 0))
     with pytest.raises(ValueError, match='damaged'):
