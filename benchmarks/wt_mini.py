@@ -44,7 +44,7 @@ DEFAULT_ARMS = list(ARMS)[:-1]
 PRESETS: Dict[str, Dict[str, Any]] = dict(
     gpu=dict(
         arch='deit-small', clips=64, steps=200, rate=5e-4, momentum=0.99,
-        teacher_temp=0.04,
+        teacher_temp=0.04, seeds=[0],
         objects=dict(epsilon=0.01, num_iters=50),
         settings={
             'model.backbone.img_size': 160,
@@ -60,6 +60,7 @@ PRESETS: Dict[str, Dict[str, Any]] = dict(
         arch=dict(embed_dims=192, num_layers=12, num_heads=3,
                   feedforward_channels=768),
         clips=3, steps=100, rate=1e-4, momentum=0.96, teacher_temp=0.02,
+        seeds=[0, 1, 2],
         objects=dict(epsilon=0.002, num_iters=100, num_objects=2),
         settings={
             'model.backbone.img_size': 96,
@@ -90,7 +91,8 @@ def parse_args(args: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--clips', type=int, help='of a step')
     parser.add_argument(
         '--arms', nargs='+', choices=list(ARMS), default=DEFAULT_ARMS)
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, help='0 on a GPU, 0 1 2 on a CPU')
     parser.add_argument(
         '--davis-frames',
         type=int,
@@ -114,8 +116,9 @@ def parse_args(args: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--out-dir', type=Path, default='work_dirs/wt_mini')
     args = parser.parse_args(args)
     preset = PRESETS[args.preset]
-    args.steps = preset['steps'] if args.steps is None else args.steps
-    args.clips = preset['clips'] if args.clips is None else args.clips
+    for name in ('steps', 'clips', 'seeds'):
+        if getattr(args, name) is None:
+            setattr(args, name, preset[name])
     for name, least in (('steps', 2), ('clips', 1), ('davis_frames', 3)):
         if getattr(args, name) < least:
             parser.error(f'--{name.replace("_", "-")} must be at least '
