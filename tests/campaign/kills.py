@@ -110,6 +110,7 @@ class Kills:
             rdzv_backend='c10d',
             rdzv_endpoint='localhost:0',
             start_method='fork',
+            max_restarts=0,  # as the program torchrun
             monitor_interval=0.1)
         argv = [
             'train.py', stage.configs['two'], '--work-dir', work, '--launcher',
