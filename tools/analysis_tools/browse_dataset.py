@@ -62,6 +62,7 @@ def clips_and_views(cfg):
     from mmengine.registry import DefaultScope
     from mmengine.runner import Runner
 
+    from dora_mm.models.data_preprocessors import JPEGClipPreprocessor
     from dora_mm.registry import MODELS
     loader = cfg.train_dataloader
     set_dataloader_defaults(loader)
@@ -76,6 +77,8 @@ def clips_and_views(cfg):
         values.reshape(3, 1, 1).cpu()
         for values in (preprocessor.std, preprocessor.mean))
     for batch in loader:
+        if isinstance(preprocessor, JPEGClipPreprocessor):
+            batch = preprocessor.decode(batch)
         clips = batch['inputs'].permute(0, 1, 3, 4, 2).numpy()
         with torch.no_grad():
             views = preprocessor(batch, training=True)['inputs']

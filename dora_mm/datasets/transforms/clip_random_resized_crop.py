@@ -2,11 +2,11 @@ from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 
 from dora_mm.registry import TRANSFORMS
 from dora_mm.utils.random_resized_crop import NUM_TRIES, box_sizes, central_box
+from dora_mm.utils.resize_box import resize_box
 
 # Keeps the box apart from all else drawn from the clip's seed.
 _CROP_BOX = 0xC20B
@@ -27,16 +27,18 @@ class ClipRandomResizedCrop(BaseTransform):
 
     **Required Keys:**
 
-    - clip (uint8 (T, H, W, 3))
+    - clip (uint8 (T, H, W, 3)), or img_shape (H, W) of :class:`ReadClipJPEGs`
     - seed (int)
 
     **Modified Keys:**
 
-    - clip (uint8 (T, size, size, 3))
+    - clip (uint8 (T, size, size, 3)), if it is there; JPEGs are cropped where
+      they are decoded
 
     **Added Keys:**
 
     - crop_box (tuple of int: x, y, width, height, in pixels of the frame)
+    - crop_size (int: ``size``)
 
     Args:
         size (int): Side of the result in pixels. Defaults to 300.
@@ -101,16 +103,17 @@ class ClipRandomResizedCrop(BaseTransform):
             results (dict): See the required keys.
 
         Returns:
-            dict: The same dict with ``clip`` replaced.
+            dict: The same dict with the box added and ``clip``, if there,
+            replaced.
         """
-        clip = results['clip']
-        x, y, w, h = self.draw_box(*clip.shape[1:3], results['seed'])
-        box = torch.from_numpy(clip[:, y:y + h, x:x + w]).permute(0, 3, 1, 2)
-        # OpenCV's INTER_AREA on such sizes takes three times as long.
-        box = F.interpolate(
-            box, (self.size, self.size), mode='bilinear', antialias=True)
-        results['clip'] = box.permute(0, 2, 3, 1).numpy()
-        results['crop_box'] = (x, y, w, h)
+        clip = results.get('clip')
+        shape = results['img_shape'] if clip is None else clip.shape[1:3]
+        box = self.draw_box(*shape, results['seed'])
+        results.update(crop_box=box, crop_size=self.size)
+        if clip is not None:
+            frames = torch.from_numpy(clip).permute(0, 3, 1, 2)
+            frames = resize_box(frames, box, self.size)
+            results['clip'] = frames.permute(0, 2, 3, 1).numpy()
         return results
 
     def __repr__(self) -> str:

@@ -12,7 +12,8 @@ class PackClipInputs(BaseTransform):
 
     **Required Keys:**
 
-    - clip (uint8 (T, H, W, 3))
+    - clip (uint8 (T, H, W, 3)), or jpegs (list of bytes, T), crop_box and
+      crop_size for :class:`JPEGClipPreprocessor`
     - video_path, frame_indices, seed
     - num_replaced (optional)
 
@@ -22,9 +23,11 @@ class PackClipInputs(BaseTransform):
 
     **Added Keys:**
 
-    - inputs (torch.Tensor: uint8 (T, 3, H, W), contiguous, RGB)
+    - inputs (torch.Tensor: uint8 (T, 3, H, W), contiguous, RGB; of JPEGs
+      uint8 (number of bytes, ), one behind the other)
     - data_samples (DataSample: metainfo video_path, frame_indices,
-      start_frame, seed and num_replaced)
+      start_frame, seed and num_replaced; of JPEGs also jpeg_sizes, T numbers
+      of bytes, crop_box and crop_size)
     """
 
     def transform(self, results: dict) -> dict:
@@ -36,15 +39,25 @@ class PackClipInputs(BaseTransform):
         Returns:
             dict: ``inputs`` and ``data_samples``.
         """
-        clip = np.ascontiguousarray(results['clip'].transpose(0, 3, 1, 2))
-        sample = DataSample(
-            metainfo=dict(
-                video_path=results['video_path'],
-                frame_indices=results['frame_indices'],
-                start_frame=int(results['frame_indices'][0]),
-                seed=results['seed'],
-                num_replaced=results.get('num_replaced', 0)))
-        return dict(inputs=torch.from_numpy(clip), data_samples=sample)
+        metainfo = dict(
+            video_path=results['video_path'],
+            frame_indices=results['frame_indices'],
+            start_frame=int(results['frame_indices'][0]),
+            seed=results['seed'],
+            num_replaced=results.get('num_replaced', 0))
+        jpegs = results.get('jpegs')
+        if jpegs is None:
+            inputs = np.ascontiguousarray(
+                results['clip'].transpose(0, 3, 1, 2))
+        else:
+            inputs = np.frombuffer(bytearray().join(jpegs), np.uint8)
+            metainfo.update(
+                jpeg_sizes=list(map(len, jpegs)),
+                crop_box=results['crop_box'],
+                crop_size=results['crop_size'])
+        return dict(
+            inputs=torch.from_numpy(inputs),
+            data_samples=DataSample(metainfo=metainfo))
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}()'

@@ -1,3 +1,4 @@
 from .clip_view_preprocessor import ClipViewPreprocessor
+from .jpeg_clip_preprocessor import JPEGClipPreprocessor
 
-__all__ = ['ClipViewPreprocessor']
+__all__ = ['ClipViewPreprocessor', 'JPEGClipPreprocessor']

@@ -1,5 +1,5 @@
 import os
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 
@@ -38,11 +38,32 @@ class MJPEGReader(VideoReader):
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
+        return decode_jpegs(self.get_jpegs(indices), self.path, indices)
+
+    def get_jpegs(self, indices: Sequence[int]) -> List[bytes]:
+        """Read frames without decoding them.
+
+        Args:
+            indices (Sequence[int]): T frame numbers, in
+                [0, :attr:`num_frames`).
+
+        Returns:
+            list[bytes]: T JPEGs whose checksums fit, where they have some.
+
+        Raises:
+            VideoDecodeError: If a frame is not there, cannot be read, or is
+                damaged.
+        """
         self.check_indices(indices)
         if not len(self.index.positions):
             raise self._error(f'its frames are {self.index.codec}, not JPEGs')
-        return decode_jpegs([self._read(int(i)) for i in indices], self.path,
-                            indices)
+        jpegs = [self._read(int(i)) for i in indices]
+        for jpeg, number in zip(jpegs, indices):
+            if own_sum_fits(jpeg) is False:
+                raise self._error(
+                    f'the JPEG of frame {number} is damaged: its checksum '
+                    'differs', int(number))
+        return jpegs
 
     def close(self) -> None:
         """See :meth:`VideoReader.close`."""
@@ -109,8 +130,6 @@ def decode_jpegs(jpegs: Sequence[bytes], path: str,
     clip = None
     for t, (jpeg, number) in enumerate(zip(jpegs, indices)):
         try:
-            if own_sum_fits(jpeg) is False:
-                raise ValueError('its checksum differs')
             if clip is None:
                 size = simplejpeg.decode_jpeg_header(jpeg)[:2]
                 clip = np.empty((len(jpegs), *size, 3), np.uint8)
