@@ -28,14 +28,15 @@ from loader_tables import STAGES, print_clips, print_memory, print_open
 # Not imported from loader_ways, which would make this process large.
 SLOW = ('released', 'original, full shuffle')
 BLOCK = 'original, block shuffle'
-ON_STORE = ('store, crop', 'store, all views on the CPU')
+ON_STORE = ('store, crop', 'store, all views on the CPU',
+            'store, bytes for the device')
 _SCALED = dict(type='PyAVReader', short_side=600)
 _PACKAGES = ('torch', 'torchvision', 'av', 'decord', 'simplejpeg', 'pillow',
              'numpy')
 
 
-def run(spec, memory_limit):
-    """Result of one task of ``loader_ways.py`` in a process of its own.
+def run(spec, memory_limit, script='loader_ways.py'):
+    """Result of one task in a process of its own.
 
     Args:
         spec (dict): The task.
@@ -45,7 +46,7 @@ def run(spec, memory_limit):
     Returns:
         dict: The result, or ``failed``, the reason.
     """
-    script = Path(__file__).with_name('loader_ways.py')
+    script = Path(__file__).with_name(script)
     load = os.getloadavg()[0]
     command = [sys.executable, str(script), json.dumps(spec)]
     with tempfile.TemporaryFile('w+') as errors:

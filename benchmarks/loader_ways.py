@@ -10,7 +10,7 @@ import av  # noqa: F401  (no part of the time to open a file)
 import cv2
 import decord
 import torch
-from mmengine.dataset import default_collate
+from mmengine.dataset import default_collate, pseudo_collate
 from released_way import ReleasedWay
 from torch.utils.data import DataLoader
 
@@ -33,6 +33,9 @@ WAYS = {
     'store, crop': dict(load=_CHOSEN, prepared=True, warm_up=20),
     'store, all views on the CPU': dict(
         load=_CHOSEN, prepared=True, views=True, warm_up=20),
+    'store, bytes for the device': dict(
+        load=dict(type='dora_mm.ReadClipJPEGs'), prepared=True, bytes=True,
+        warm_up=20),
 }  # yapf: disable
 STAGES = ('open', 'read', 'crop', 'views', 'collate')
 BATCH_SIZE = 6
@@ -81,7 +84,7 @@ def build_dataset(way, path):
             ]))
 
 
-def _sampler(way, dataset, seed, num_lanes):
+def sampler_of(way, dataset, seed, num_lanes):
     if way.get('block'):
         return BlockClipSampler(dataset, BATCH_SIZE, num_lanes, seed=seed)
     return ClipSampler(dataset, seed=seed)
@@ -102,7 +105,7 @@ def _requests(way, dataset, spec):
     seed, number = spec['seed'], spec['clips']
     if way.get('block'):
         num_lanes = max(1, round(len(dataset) / number))
-        sampler = _sampler(way, dataset, seed, num_lanes)
+        sampler = sampler_of(way, dataset, seed, num_lanes)
         return [], [r for r in sampler if r.slot == 0]
     # Of other seeds, lest what is measured is in a cache.
     warm_up = draw_starts(seed + 1000, way['warm_up'], len(dataset))
@@ -129,10 +132,17 @@ def _private_bytes(pid):
             int(row.split()[1]) for row in file if row.startswith('Private_'))
 
 
-def _cpu_seconds(pid):
+def cpu_seconds(pid):
+    """Of a process, user and system."""
     with open(f'/proc/{pid}/stat') as file:
         fields = file.read().rsplit(')', 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def children_of(pid):
+    """Process ids."""
+    with open(f'/proc/{pid}/task/{pid}/children') as file:
+        return file.read().split()
 
 
 def _num_bytes(batch):
@@ -172,7 +182,8 @@ def _our_batches(spec, clock):
     yield
     for first in range(0, len(requests), BATCH_SIZE):
         samples = [dataset[r] for r in requests[first:first + BATCH_SIZE]]
-        batch = default_collate(samples)
+        collate = pseudo_collate if way.get('bytes') else default_collate
+        batch = collate(samples)
         clock('collate')
         if way.get('views'):
             batch = preprocessor(batch, training=True)
@@ -242,7 +253,7 @@ def measure_memory(spec):
     """
     way = WAYS[spec['way']]
     dataset = build_dataset(way, spec['video'])
-    sampler = _sampler(way, dataset, spec['seed'], spec['workers'])
+    sampler = sampler_of(way, dataset, spec['seed'], spec['workers'])
     loader = DataLoader(
         dataset,
         BATCH_SIZE,
@@ -273,14 +284,12 @@ def measure_memory(spec):
 
 
 def _memory_now(num_clips):
-    me = os.getpid()
-    with open(f'/proc/{me}/task/{me}/children') as file:
-        children = file.read().split()
-    pids = [me, *children]
+    children = children_of(os.getpid())
+    pids = [os.getpid(), *children]
     return dict(
         clips=num_clips,
         bytes=sum(_status(pid, 'VmRSS') for pid in pids),
-        cpu=sum(map(_cpu_seconds, pids)),
+        cpu=sum(map(cpu_seconds, pids)),
         worker_peak=max(_status(pid, 'VmHWM') for pid in children),
         worker_private=max(map(_private_bytes, children)))
 
