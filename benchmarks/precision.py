@@ -6,9 +6,10 @@ A small DoRA (3 layers, 48 channels, P = 4096) trains twice from the same
 weights on the same eight batches of random clips, in float32 and under
 autocast in bfloat16, which keeps tokens in bfloat16 between layers. Both see
 the same draws. Then the student's normaliser, the logsumexp of P = 65536
-logits that are rounded to bfloat16, against float64 on the same numbers: of
-random features, and of features that coincide with a row of the last layer,
-where one logit decides.
+logits, and the largest logit, against float64: of random features, and of
+features near a row of the last layer, where one logit decides. Features and
+weights are rounded to bfloat16; their products are summed in float32, or, as
+it was, rounded to bfloat16 too.
 """
 import argparse
 import json
@@ -19,6 +20,7 @@ from step_tools import build_model, make_views
 from training_step import TrainingStep
 
 from dora_mm.models.utils.chunked_logsumexp import chunked_logsumexp
+from dora_mm.models.utils.float32_product import linear_in_float32
 
 SMALL = {
     'backbone.arch':
@@ -60,17 +62,32 @@ def train(dtype, steps):
         [step.run(batches[i % BATCHES], i).item() for i in range(steps)])
 
 
-def logsumexp_errors(peaked, rows=512, channels=256, logits=65536):
-    """Errors in nats, of normalised features and rows of the last layer."""
+def logit_errors(peaked, rows=512, channels=256, logits=65536):
+    """Errors in nats, of normalised features and rows of the last layer.
+
+    Returns:
+        dict[str, Tensor]: Of logsumexp and of the largest logit, as they are
+        and, ``rounded``, as they were, (M,) each.
+    """
     generator = torch.Generator().manual_seed(0)
     weight = F.normalize(
         torch.randn(logits, channels, generator=generator), dim=1)
-    features = weight[:rows] if peaked else F.normalize(
+    features = F.normalize(
         torch.randn(rows, channels, generator=generator), dim=1)
+    if peaked:
+        features = F.normalize(weight[:rows] + 0.5 * features, dim=1)
+    scale = 1 / TEMPERATURE
     with torch.autocast('cpu', torch.bfloat16):
-        found = chunked_logsumexp(features, weight, 1 / TEMPERATURE)
-    exact = features.bfloat16().double() @ weight.bfloat16().double().T
-    return found.double() - (exact / TEMPERATURE).logsumexp(1)
+        log_sums = chunked_logsumexp(features, weight, scale)
+        logits = scale * linear_in_float32(features, weight)
+    rounded = scale * (features.bfloat16() @ weight.bfloat16().T).float()
+    exact = scale * features.double() @ weight.double().T
+    found = dict(
+        logsumexp=(log_sums, exact.logsumexp(1)),
+        logit=(logits.amax(1), exact.amax(1)),
+        logsumexp_rounded=(rounded.logsumexp(1), exact.logsumexp(1)),
+        logit_rounded=(rounded.amax(1), exact.amax(1)))
+    return {name: (a.double() - b).abs() for name, (a, b) in found.items()}
 
 
 def main():
@@ -86,10 +103,10 @@ def main():
         last_bfloat16=half[-BATCHES:].mean().item(),
         mean_gap=gap.mean().item(),
         largest_gap=gap.max().item())
-    for name in ('random', 'peaked'):
-        errors = logsumexp_errors(name == 'peaked')
-        numbers[f'{name}_mean_error'] = errors.mean().item()
-        numbers[f'{name}_largest_error'] = errors.abs().max().item()
+    for kind in ('random', 'peaked'):
+        for name, errors in logit_errors(kind == 'peaked').items():
+            numbers[f'{kind}_{name}_mean_error'] = errors.mean().item()
+            numbers[f'{kind}_{name}_largest_error'] = errors.max().item()
     print(json.dumps(numbers, indent=2))
 
 

@@ -26,7 +26,7 @@ from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import FakeTensorMode
 from training_step import TrainingStep
 
-from dora_mm.models.utils import chunked_logsumexp
+from dora_mm.models.utils import chunked_logsumexp, float32_product
 
 # Products in float32 against those in bf16, of NVIDIA's data sheets (H100
 # SXM: 67 and 989 TFLOP/s, in TF32 495).
@@ -70,7 +70,8 @@ def count(args, model=None):
     # The branches of a GPU.
     if model.head.fused is None:
         model.head.fused = True
-    with patch.dict(chunked_logsumexp._MAX_LOGITS, clear=True), \
+    with patch.dict(chunked_logsumexp._MAX_LOGITS, clear=True), patch.object(
+            float32_product, '_has_tensor_cores', return_value=True), \
             FakeTensorMode() as mode:
         _forget_data(model, mode)
         step = TrainingStep(args, 'ours', torch.bfloat16, model)

@@ -4,6 +4,8 @@ from typing import Any, Iterator, Tuple
 import torch
 from torch import Tensor
 
+from .float32_product import float32_product, product_dtype
+
 # Logits that exist at a time: on a CPU they stay in its cache, elsewhere they
 # are enough to fill the device.
 _MAX_LOGITS = dict(cpu=2**20)
@@ -18,8 +20,8 @@ def chunked_logsumexp(features: Tensor, weight: Tensor,
     logits (M, P) are computed for some p at a time, and computed again for
     the gradients, so memory does not grow with M times P.
 
-    Under autocast the products run in its dtype; sums and exponentials are
-    float32.
+    Under autocast the products take numbers in its dtype; their sums, which
+    are the logits, and all that follows are float32.
 
     Args:
         features (Tensor): (M, C), floating.
@@ -37,52 +39,53 @@ def chunked_logsumexp(features: Tensor, weight: Tensor,
             'features must be (M, C) and weight (P, C) with the same C, but '
             f'got {tuple(features.shape)} and {tuple(weight.shape)}: flatten '
             'the leading dimensions of features')
-    device = features.device.type
-    dtype = weight.dtype
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
-    return _ChunkedLogSumExp.apply(features.to(dtype), weight.to(dtype), scale)
+    dtype = product_dtype(weight)
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
+    # A pass over (M, C) instead of one over the logits.
+    features = (scale * features).to(dtype)
+    return _ChunkedLogSumExp.apply(features, weight.to(dtype))
 
 
 class _ChunkedLogSumExp(torch.autograd.Function):
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: Tensor,
-                scale: float) -> Tensor:
+    def forward(ctx: Any, features: Tensor, weight: Tensor) -> Tensor:
         total = None
         with torch.autocast(features.device.type, enabled=False):
-            for _, logits in _chunks(features, weight, scale):
-                part = logits.logsumexp(-1)
+            for _, logits in _chunks(features, weight):
+                # One kernel, where logsumexp reads the logits four times.
+                part = logits[:, 0] - logits.log_softmax(-1)[:, 0]
                 total = part if total is None else total.logaddexp(part)
         ctx.save_for_backward(features, weight, total)
-        ctx.scale = scale
         return total
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> Tuple[Tensor, Tensor]:
         features, weight, total = ctx.saved_tensors
         grad_features = torch.zeros_like(features, dtype=total.dtype)
         grad_weight = torch.empty_like(weight)
-        factor = (grad * ctx.scale)[:, None]
+        # The gradient of the logits is grad * softmax(logits). Its size goes
+        # into the exponent, its sign beside the rows that it is of.
+        shift = (total - grad.abs().log())[:, None]
+        sign = grad.sign()[:, None]
+        signed = sign.to(features.dtype) * features
         with torch.autocast(features.device.type, enabled=False):
-            for part, logits in _chunks(features, weight, ctx.scale):
-                # d total / d logits is softmax(logits)
-                grad_logits = logits.sub_(total[:, None]).exp_().mul_(factor)
-                grad_logits = grad_logits.to(features.dtype)
-                grad_features += grad_logits @ weight[part]
-                torch.mm(grad_logits.T, features, out=grad_weight[part])
-        return grad_features.to(features.dtype), grad_weight, None
+            for part, logits in _chunks(features, weight):
+                size = logits.sub_(shift)
+                if size.dtype != features.dtype:
+                    size = torch.empty_like(size, dtype=features.dtype)
+                torch.exp(logits, out=size)
+                grad_features += float32_product(size, weight[part])
+                torch.mm(size.T, signed, out=grad_weight[part])
+        return (sign * grad_features).to(features.dtype), grad_weight
 
 
-def _chunks(features: Tensor, weight: Tensor,
-            scale: float) -> Iterator[Tuple[slice, Tensor]]:
-    """Slices of P and their scaled logits (M, p) in at least float32."""
+def _chunks(features: Tensor,
+            weight: Tensor) -> Iterator[Tuple[slice, Tensor]]:
+    """Slices of P and their logits (M, p) in at least float32."""
     limit = _MAX_LOGITS.get(features.device.type, _MAX_LOGITS_ELSEWHERE)
     size = max(limit // max(len(features), 1), 1)
     for start in range(0, len(weight), size):
         part = slice(start, min(start + size, len(weight)))
-        logits = features @ weight[part].T
-        if logits.dtype != torch.float64:
-            logits = logits.float()
-        yield part, logits.mul_(scale)
+        yield part, float32_product(features, weight[part].T)
