@@ -11,6 +11,7 @@ from bar_films import NUM, bars, number_of, prepared, write
 
 from dora_mm.video.readers import (MJPEGReader, PyAVReader, VideoDecodeError,
                                    build_reader)
+from dora_mm.video.readers.cluster_sums import sound_clusters
 from dora_mm.video.readers.decode_sound import decode_sound
 from dora_mm.video.readers.load_video_index import load_video_index
 from dora_mm.video.readers.open_film import film_packets, open_film
@@ -203,3 +204,72 @@ def test_nothing_comes_out_behind_a_corrupt_frame():
                           (1, [0, 1, 2, 3, 4, *range(12, 16)])):
         frames = decode_sound(context, packets, 0, run_up)
         assert [frame.pts for frame in frames] == shown
+
+
+def test_checksums_of_clusters_tell_what_ffmpeg_conceals(tmp_path):
+    """In Matroska, where a bit was wrong before the file was indexed."""
+    path = write(
+        tmp_path / 'film.mkv', 'keyint=20:bframes=2',
+        muxer=dict(cluster_time_limit='1000'))
+    data, places = open(path, 'rb').read(), packet_places(path)
+    right = PyAVReader(path).get_frames(range(NUM))
+    wrong_by_ffmpeg = 0
+    for chosen in (33, 70, 111):
+        pos, size, _ = places[chosen]
+        damaged = bytearray(data)
+        damaged[pos + size - 2] ^= 2
+        file = str(tmp_path / f'{chosen}.mkv')
+        open(file, 'wb').write(damaged)
+        with av.open(file) as container:
+            shown = [f.to_ndarray(format='rgb24') for f in container.decode()]
+        wrong_by_ffmpeg += not np.array_equal(shown, right)
+        reader = build_reader(file)
+        for first in range(0, NUM - 5, 6):
+            try:
+                clip = reader.get_frames(range(first, first + 6))
+            except VideoDecodeError as error:
+                assert 'written or indexed' in str(error)
+                continue
+            assert np.array_equal(clip, right[first:first + 6])
+        with pytest.raises(VideoDecodeError):
+            reader.get_frames(range(chosen - 9, chosen + 9))
+        assert len(reader.get_frames([0, NUM - 1])) == 2
+    assert wrong_by_ffmpeg
+
+
+def test_clusters_are_found_again_behind_damage(tmp_path):
+    """A size that is wrong leads nowhere; what is behind it is sound."""
+    path = tmp_path / 'film.mkv'
+    write(path, 'keyint=10', muxer=dict(cluster_time_limit='1000'))
+    clusters = sound_clusters(str(path))
+    data = path.read_bytes()
+    assert len(clusters) > 1 and len(data) - clusters[-1, 1] < 400
+    for offset in (0, 4, 9, 40):
+        damaged = bytearray(data)
+        damaged[clusters[0, 0] + offset] ^= 1
+        path.write_bytes(damaged)
+        assert np.array_equal(sound_clusters(str(path)), clusters[1:])
+    path.write_bytes(data[:clusters[-1, 1] - 3])  # cut short
+    assert np.array_equal(sound_clusters(str(path)), clusters)
+    write(path, codec='libvpx-vp9', g='30', deadline='realtime')
+    webm = shutil.move(path, tmp_path / 'film.webm')
+    assert len(build_reader(str(webm)).get_frames([77])) == 1
+
+
+def test_checksums_of_pictures_in_hevc_are_compared(tmp_path):
+    """x265 writes them if it is asked to."""
+    params = 'log-level=none:keyint=12:hash=1:pools=1:frame-threads=1'
+    path = write(tmp_path / 'film.mp4', codec='libx265', preset='ultrafast',
+                 **{'x265-params': params})  # yapf: disable
+    right = PyAVReader(path).get_frames(range(NUM))
+    assert [number_of(frame) for frame in right] == list(range(NUM))
+    data, places = open(path, 'rb').read(), packet_places(path)
+    for chosen in range(20, NUM, 13):
+        pos, size, time = places[chosen]
+        damaged = bytearray(data)
+        damaged[pos + size - 30] ^= 2  # in front of the checksum
+        file = tmp_path / f'{chosen}.mp4'
+        file.write_bytes(damaged)
+        reader = build_reader(str(file))
+        with pytest.raises(VideoDecodeError):
+            reader.get_frames([reader.index.find(time)])

@@ -4,7 +4,7 @@ import json
 import zlib
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
 
 import av
 import numpy as np
@@ -17,7 +17,7 @@ from dora_mm.video.file_identity import file_identity
 from .load_video_index import index_file, load_video_index
 from .mjpeg_reader import MJPEGReader
 from .open_film import film_packets, open_film
-from .packet_sums import own_sum_fits
+from .packet_sums import checked_packets
 from .pyav_reader import PyAVReader
 from .seek_to_key import decode_after_seek, seek_to_key, sound_from
 from .video_index import VideoIndex
@@ -64,10 +64,12 @@ def _summary(picture: np.ndarray) -> tuple:
             picture[::rows, ::columns].astype(np.int16))
 
 
-def _decode(packet: Any) -> list:
-    if packet.size and own_sum_fits(packet) is False:
-        raise ValueError('its checksum differs')
-    return packet.decode()
+def _whole(packets: Iterable[tuple]) -> Iterator[Any]:
+    """Packets of :func:`checked_packets`, up to the first damaged one."""
+    for packet, whole in packets:
+        if not whole:
+            raise ValueError('its checksum differs')
+        yield packet
 
 
 def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
@@ -78,9 +80,10 @@ def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
     container, stream = open_film(path)
     with container:
         try:
+            packets = checked_packets(
+                film_packets(container, stream), reader.index)
             for frame in chain.from_iterable(
-                    _decode(packet)
-                    for packet in film_packets(container, stream)):
+                    packet.decode() for packet in _whole(packets)):
                 if frame.is_corrupt:
                     break
                 number = len(result.times)
@@ -182,8 +185,10 @@ def _far_fault(path: str, reader: PyAVReader, place: int) -> str:
             packets = seek_to_key(container, stream, index.key_times,
                                   key - run_up)
             start = sound_from(index.key_times, key, run_up)
+            packets = checked_packets(packets, index, key - run_up)
             for frame in chain.from_iterable(
-                    decode_after_seek(packet, start) for packet in packets):
+                    decode_after_seek(packet, start)
+                    for packet in _whole(packets)):
                 times.append(frame.pts)
                 number = index.find(frame.pts)
                 if number in wanted and not frame.is_corrupt:

@@ -93,7 +93,7 @@ def header_sum(stream: Any) -> int:
 
 def checked_packets(packets: Iterable[Any],
                     index: VideoIndex,
-                    number: int = 0) -> Iterator[Tuple[Any, bool]]:
+                    first: int = 0) -> Iterator[Tuple[Any, bool]]:
     """Compare packets with those that an index was made of.
 
     Their order counts as well: where a container is damaged a demuxer may go
@@ -102,12 +102,13 @@ def checked_packets(packets: Iterable[Any],
     Args:
         packets (Iterable[av.Packet]): Neighbours in the file.
         index (VideoIndex): Of the file.
-        number (int): Of the first packet, counted from the first key frame.
+        first (int): Which key frame they begin with. Defaults to 0.
 
     Yields:
         tuple[av.Packet, bool]: A packet, and whether it is what it was.
     """
     sums = index.packet_sums
+    number = int(index.key_packets[first]) if len(sums) else 0
     for packet in packets:
         if packet.size == 0:  # the end of the stream
             yield packet, True

@@ -225,8 +225,7 @@ class PyAVReader(VideoReader):
         first = max(0, index.key_number(time) - run_up)
         packets = seek_to_key(self._container, self._stream, index.key_times,
                               first)
-        number = int(index.key_packets[first]) if len(index.key_packets) else 0
-        return checked_packets(packets, index, number)
+        return checked_packets(packets, index, first)
 
     def _skip_unless(self, wanted: bool) -> None:
         """Leave out the next picture if no other one refers to it."""

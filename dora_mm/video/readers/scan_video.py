@@ -8,6 +8,7 @@ from typing import List, Optional
 import av
 import numpy as np
 
+from .cluster_sums import lie_within, sound_clusters
 from .container_crop import container_crop
 from .open_film import film_packets, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
@@ -56,10 +57,11 @@ def _are_signed(path: str, packets: _Packets) -> bool:
     return False
 
 
-def _scan_packets(container, stream) -> _Packets:
+def _scan_packets(path: str, container, stream) -> _Packets:
     """From one pass over the file, as :func:`film_packets` goes."""
     packets = _Packets()
     signed: List[Optional[bool]] = []
+    places: List[Optional[int]] = []
     # Only decoders of these codecs hold frames back, so elsewhere the order
     # of decoding is that of presentation.
     reorders = stream.codec_context.has_b_frames
@@ -73,6 +75,7 @@ def _scan_packets(container, stream) -> _Packets:
             if packet.is_keyframe:
                 packets.key_packets.append(len(signed))
             signed.append(own_sum_fits(packet))
+            places.append(packet.pos)
             packets.sums.append(packet_sum(packet, packet.pts))
             time = packet.pts
             if time is None:
@@ -92,11 +95,16 @@ def _scan_packets(container, stream) -> _Packets:
     except av.error.FFmpegError:
         # What comes after the damage cannot be reached by a reader either.
         pass
+    sound = np.ones(len(signed), bool)
     if 2 * sum(fits is not None for fits in signed) > len(signed):
         # Damage may have taken the checksum itself.
-        for number, fits in enumerate(signed):
-            if not fits:
-                packets.sums[number] ^= 0xffffffff
+        sound = np.array([bool(fits) for fits in signed])
+    elif container.format.name.startswith('matroska'):
+        clusters = sound_clusters(path)
+        if clusters is not None:
+            sound = lie_within(places, clusters)
+    for number in np.flatnonzero(~sound):
+        packets.sums[number] ^= 0xffffffff
     return packets
 
 
@@ -249,7 +257,7 @@ def _index_of(path: str, container, stream) -> VideoIndex:
     header = header_sum(stream)
     packets = _scan_entries(stream) if is_jpeg else None
     if packets is None or not _are_signed(path, packets):
-        entries, packets = packets, _scan_packets(container, stream)
+        entries, packets = packets, _scan_packets(path, container, stream)
         is_jpeg = entries is not None and entries.times == packets.times
         if is_jpeg:
             packets.positions, packets.sizes = entries.positions, entries.sizes
