@@ -3,6 +3,7 @@ import argparse
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.checkpoint_options import add_trust_option
 from dora_mm.utils.run_main import run_main
 
 
@@ -27,11 +28,7 @@ def parse_args(argv=None):
         help='keep this network only (default: both; the teacher where '
         'only a backbone is written)')
     add_architecture_options(parser)
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='run whatever code the pickled file names: only for files of '
-        'people you trust')
+    add_trust_option(parser)
     return parser.parse_args(argv)
 
 

@@ -13,6 +13,7 @@ from typing import List, Optional
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 
@@ -56,17 +57,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         type=int,
         default=2,
         help='processes that read images (default: 2)')
-    parser.add_argument(
-        '--key',
-        choices=('teacher', 'student'),
-        default='teacher',
-        help='network of the checkpoint (default: teacher)')
+    add_key_option(parser)
     add_architecture_options(parser)
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='run whatever code the pickled file names: only for files of '
-        'people you trust')
+    add_trust_option(parser)
     return parser.parse_args(argv)
 
 

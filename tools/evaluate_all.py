@@ -24,6 +24,7 @@ from mmengine.config import Config
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options, option_words)
+from dora_mm.utils.checkpoint_options import add_key_option
 from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import config_path, find_config
@@ -54,11 +55,7 @@ def parse_args(args=None):
         default=[],
         metavar='KEY=VALUE',
         help='override settings of every evaluation that is run')
-    parser.add_argument(
-        '--key',
-        choices=('teacher', 'student'),
-        default='teacher',
-        help='network of the checkpoints (default: teacher)')
+    add_key_option(parser)
     add_architecture_options(parser)
     parser.add_argument(
         '--out-dir',

@@ -3,6 +3,7 @@ import argparse
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.run_main import run_main
 
 
@@ -14,17 +15,9 @@ def parse_args(argv=None):
         'the file, OUT_{date}-{sha256, 8 digits}.pth.')
     parser.add_argument('checkpoint', help='runner checkpoint of dora_mm')
     parser.add_argument('out', help='file to write, e.g. dora_vit-s16.pth')
-    parser.add_argument(
-        '--key',
-        choices=('teacher', 'student'),
-        default='teacher',
-        help='network to publish (default: teacher)')
+    add_key_option(parser)
     add_architecture_options(parser)
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='run whatever code the pickled file names: only for files of '
-        'people you trust')
+    add_trust_option(parser)
     parser.add_argument(
         '--verbose',
         action='store_true',

@@ -26,6 +26,7 @@ from dora_mm.checkpoints.run_config import check_runnable, checkpoint_config
 from dora_mm.checkpoints.safe_load import load_trusted
 from dora_mm.engine.quiet_runner import QuietRunner
 from dora_mm.engine.unwrap_model import unwrap_model
+from dora_mm.utils.checkpoint_options import add_trust_option
 from dora_mm.utils.launch import prepare_launch
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
 from dora_mm.utils.run_main import run_main
@@ -75,11 +76,7 @@ def parse_args(argv=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dir', help='folder of the run')
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='run whatever code the checkpoint names: only for files of '
-        'people you trust')
+    add_trust_option(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],

@@ -17,6 +17,7 @@ from mmengine.config import DictAction
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
@@ -46,17 +47,9 @@ def parse_args(argv=None):
         metavar='CHECKPOINT|CONFIG|colour',
         help='backbone to evaluate')
     parser.add_argument('--data', help='root of the data set')
-    parser.add_argument(
-        '--key',
-        choices=('teacher', 'student'),
-        default='teacher',
-        help='network of the checkpoint (default: teacher)')
+    add_key_option(parser)
     add_architecture_options(parser)
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='run whatever code the pickled file names: only for files of '
-        'people you trust')
+    add_trust_option(parser)
     parser.add_argument(
         '--work-dir',
         help='folder for results. Default: ./work_dirs/<name of the config>')

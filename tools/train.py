@@ -13,6 +13,7 @@ from mmengine.config import DictAction
 from mmengine.logging import print_log
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
+from dora_mm.utils.checkpoint_options import add_trust_option
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.newest_checkpoint import newest_checkpoint, reads_whole
 from dora_mm.utils.read_config import read_config
@@ -47,11 +48,7 @@ def parse_args(argv=None):
         const='auto',
         help='continue from this checkpoint; without a path, from the last '
         'one in the work folder, if there is any')
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='run whatever code the checkpoints name: only for files of '
-        'people you trust')
+    add_trust_option(parser)
     parser.add_argument(
         '--amp', action='store_true', help='train in mixed precision')
     parser.add_argument(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.checkpoint_options import add_key_option
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 
@@ -26,11 +27,7 @@ def parse_args(args=None):
         type=find_config,
         metavar='CHECKPOINT|CONFIG',
         help='a checkpoint, or a config file for random weights')
-    parser.add_argument(
-        '--key',
-        choices=('teacher', 'student'),
-        default='teacher',
-        help='network of the checkpoint (default: teacher)')
+    add_key_option(parser)
     add_architecture_options(parser)
     parser.add_argument(
         '--size',

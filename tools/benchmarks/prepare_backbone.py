@@ -22,6 +22,7 @@ from dora_mm.checkpoints.plain_checkpoints import check_named_files, load_plain
 from dora_mm.checkpoints.safe_load import sha256_of
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options, option_words)
+from dora_mm.utils.checkpoint_options import add_trust_option
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 
@@ -107,11 +108,7 @@ def parse_args(args=None):
         'checkpoint', help="a file, or 'random' to check a run only")
     parser.add_argument('dir', type=Path)
     add_architecture_options(parser)
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='run whatever code the pickled files name: only for files of '
-        'people you trust')
+    add_trust_option(parser)
     parser.add_argument('--run', nargs=argparse.REMAINDER)
     return parser.parse_args(args)
 
