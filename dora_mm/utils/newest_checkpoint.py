@@ -6,8 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Optional, Union
 
-import torch
-
 
 def reads_whole(path: Union[str, Path]) -> bool:
     """Whether a checkpoint file is all there and undamaged.
@@ -37,6 +35,7 @@ def _fits(path: str, *state: int) -> bool:
     find others: torch takes a member whose attributes are those of a folder
     for empty, and gives its tensor whatever is in memory.
     """
+    import torch  # takes seconds, and the help of the tools needs none
     try:
         with zipfile.ZipFile(path) as archive:
             expected = sorted((info.filename.partition('/')[2], info.CRC)
