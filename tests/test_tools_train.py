@@ -11,7 +11,7 @@ from clean_python import ROOT
 from mmengine.config import Config
 
 import dora_mm
-from dora_mm.engine.check_keys import check_keys
+from dora_mm.engine.merge_options import merge_options
 from dora_mm.utils.shipped_configs import config_path, list_configs
 
 TOY_MODULE = '''
@@ -174,6 +174,67 @@ def test_near_misses_of_a_config_are_refused(toy, line, near):
         merge('own.py')
 
 
+@pytest.mark.parametrize(('option', 'wanted', 'value'), [
+    ('optim_wrapper.optimizer.lr', 'a number', 'fast'),
+    ('optim_wrapper.optimizer.lr', 'a number', 'nan'),
+    ('optim_wrapper.optimizer.eps', 'a number', 'None'),
+    ('optim_wrapper.optimizer.amsgrad', 'True or False', '1'),
+    ('optim_wrapper.accumulative_counts', 'a whole number', '1.5'),
+    ('optim_wrapper.type', 'the name of a class', '3'),
+    ('optim_wrapper', 'a dict or None', 'text'),
+    ('randomness.seed', 'a whole number or None', 'text'),
+    ('custom_hooks', 'a list', '3'),
+    ('default_hooks', 'a dict', 'None'),
+    ('default_hooks.finite', 'the dict of a hook', 'None'),
+    ('default_hooks.checkpoint.interval', 'a whole number', '1.5'),
+    ('log_level', 'one of DEBUG, .*', 'LOUD'),
+    ('env_cfg', 'a dict', 'None'),
+    ('env_cfg.mp_cfg.opencv_num_threads', 'a whole number', 'text'),
+    ('train_dataloader.num_workers', 'a whole number', '1.5'),
+    ('train_dataloader.pin_memory', 'True or False', 'text'),
+    ('model.backbone.out_indices', 'a whole number or a list', 'last'),
+    ('model.backbone.final_norm', 'True or False', 'text'),
+    ('model.head.epsilon', 'a number', 'text'),
+    ('param_scheduler.0.warmup', 'a whole number', 'text'),
+    ('train_dataloader.dataset.video', 'a text or a list', '3'),
+    ('resume', 'True or False', 'text'),
+])
+def test_a_value_of_another_kind_is_refused(option, wanted, value):
+    """By name and before anything is opened; torch raised of '<='."""
+    config = config_path('dora/vit-t16_demo.py')
+    with pytest.raises(ValueError, match=f'^{option} must be {wanted}, but '
+                       f"got '?{value}'?: correct it"):
+        merge(config, '--cfg-options', f'{option}={value}')
+
+
+def test_values_that_python_takes_pass():
+    merge(
+        config_path('dora/vit-t16_demo.py'), '--cfg-options',
+        'optim_wrapper.optimizer.lr=1', 'optim_wrapper.optimizer.betas=0.9,1',
+        'model.backbone.img_size=(32,48)', 'default_hooks.logger=None',
+        'train_cfg.max_epochs=2.0', 'param_scheduler=None',
+        'train_dataloader.dataset.video=[a.mp4,b.mp4]')
+
+
+@pytest.mark.parametrize(('option', 'section', 'reason'), [
+    ('optim_wrapper.optimizer.lr=-1', 'optim_wrapper', 'learning rate: -1'),
+    ('optim_wrapper.type=Gone', 'optim_wrapper', 'Gone is not in'),
+    ('train_dataloader.batch_size=0', 'train_dataloader', 'batch_size=0'),
+    ('default_hooks.logger.interval=0', 'default_hooks', 'greater than 0'),
+    ('randomness.seed=-1', 'randomness', 'Seed must be between 0'),
+    ('env_cfg.mp_cfg.mp_start_method=a', 'env_cfg', "context for 'a'"),
+    ('runner_type=Gone', 'runner_type', 'Gone is not in'),
+    ('model.bias=1', '--cfg-options', 'got model.bias'),
+    ('train_cfg.max_epochs.a=3', '--cfg-options', 'max_epochs.a=3'),
+])
+def test_what_cannot_be_built_names_its_section(toy, monkeypatch, option,
+                                                section, reason):
+    """Before the data set is opened."""
+    monkeypatch.setattr('mmengine.runner.Runner.build_dataloader', None)
+    with pytest.raises(ValueError, match=f'{section}.* must .*{reason}'):
+        train.main([toy, '--cfg-options', option])
+
+
 @pytest.mark.parametrize(('content', 'reason'), [
     (b'a = = 3', 'SyntaxError: invalid syntax'),
     (b"_base_ = 'gone.py'", 'FileNotFoundError: .*gone.py'),
@@ -192,10 +253,10 @@ def test_a_file_that_is_no_config_is_named(tmp_path, content, reason):
     assert not (tmp_path / 'work').exists()
 
 
-def test_shipped_configs_have_no_near_misses():
+def test_shipped_configs_have_no_near_misses_nor_odd_values():
     for name in list_configs():
-        if name.startswith(('dora/', 'dino/')):
-            check_keys(Config.fromfile(config_path(name)), None)
+        if name.startswith(('dora/', 'dino/', 'evaluation/')):
+            merge_options(Config.fromfile(config_path(name)), None)
 
 
 def test_work_dir_and_cfg_options_precedence(toy):

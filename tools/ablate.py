@@ -80,10 +80,9 @@ def parse_args(args=None):
 
 def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
     """Write the config of one run: the arm's with seed and options."""
-    from dora_mm.engine.check_keys import check_keys
+    from dora_mm.engine.merge_options import merge_options
     cfg = read_config(find_config(args.arms[name]))
-    check_keys(cfg, args.cfg_options)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     cfg.merge_from_dict(dict(randomness=dict(seed=seed)))
     # A changed config is another run, and an equal one the same file.
     digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()[:8]

@@ -97,6 +97,7 @@ def merge_args(cfg, args, device='cpu'):
     Raises:
         ValueError: The config is not one of an evaluation.
     """
+    from dora_mm.engine.merge_options import merge_options
     if 'test_dataloader' not in cfg or 'backbone' not in cfg.model:
         raise ValueError('config must be one of an evaluation, but got '
                          f'{args.config}: take one of configs/evaluation')
@@ -113,7 +114,7 @@ def merge_args(cfg, args, device='cpu'):
             loader.dataset.root = args.data
         loader.setdefault('pin_memory', device != 'cpu')
         set_dataloader_defaults(loader)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     # masks or boxes of videos: all that a split without labels gives
     if cfg.test_evaluator.get('out_dir', '') is None:
         cfg.test_evaluator.out_dir = osp.join(cfg.work_dir, 'results')

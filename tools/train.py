@@ -22,6 +22,7 @@ from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.work_folder import hold_work_folder
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+NEEDED = ('model', 'train_dataloader', 'optim_wrapper', 'train_cfg')
 
 
 def parse_args(argv=None):
@@ -185,10 +186,9 @@ def merge_args(cfg, args):
     Raises:
         ValueError: An option does not fit the config.
     """
-    from dora_mm.engine.check_keys import check_keys
+    from dora_mm.engine.merge_options import merge_options
     options = args.cfg_options or {}
-    check_keys(cfg, options)
-    cfg.merge_from_dict(options)
+    merge_options(cfg, options)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.launcher = args.launcher
@@ -232,12 +232,15 @@ def main(argv=None):
     from mmengine.registry import RUNNERS
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
-    from dora_mm.engine.quiet_runner import QuietRunner
+    from dora_mm.engine.quiet_runner import QuietRunner, naming
     cfg = read_config(args.config)
-    if cfg.get('model', None) is None:
-        raise ValueError('config must have a model, but got none in '
-                         f'{args.config}: name a config that trains')
     cfg = merge_args(cfg, args)
+    for name in NEEDED:
+        if cfg.get(name, None) is None:
+            raise ValueError(
+                'config must have a model, and its train_dataloader, '
+                f'optim_wrapper and train_cfg, but got no {name} in '
+                f'{args.config}: name a config that trains, and leave them in')
     if get_device() == 'cpu':
         if args.amp:
             raise ValueError('--amp must have an accelerator, but got the '
@@ -250,7 +253,7 @@ def main(argv=None):
     with hold_work_folder(cfg.work_dir), plain_checkpoints(args.trust):
         choose_checkpoint(cfg)
         runner = (
-            RUNNERS.build(cfg)
+            naming('runner_type', RUNNERS.build)(cfg)
             if 'runner_type' in cfg else QuietRunner.from_cfg(cfg))
         runner.train()
 

@@ -108,9 +108,10 @@ def sheet(clip, views, cell):
 
 def browse(args):
     """Write ``clipNNN.png``."""
+    from dora_mm.engine.merge_options import merge_options
     from dora_mm.visualization.write_images import write_png
     cfg = read_config(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     folder, number = Path(args.out_dir), 0
     for clip, views in clips_and_views(cfg):
         if number == args.num:

@@ -15,7 +15,7 @@ from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
 from ..utils.layer_compiler import call_layer
 from ..utils.recompute import recompute
-from ..utils.setting_checks import check_choice, check_prob
+from ..utils.setting_checks import check_choice, check_integer, check_prob
 from .lean_encoder_layer import LeanEncoderLayer, draw_paths
 from .linear_patch_embed import LinearPatchEmbed
 
@@ -65,8 +65,10 @@ class DoRAViT(VisionTransformer):
 
     Raises:
         ValueError: If ``pos_interp`` is unknown, ``drop_path_rate`` is no
-            probability, or ``norm_each_output`` is asked of a model without
-            final norm.
+            probability, ``norm_each_output`` is asked of a model without
+            final norm, a size of ``arch`` or ``patch_size`` is no positive
+            integer, the heads do not share the channels evenly, or
+            ``img_size`` is less than a patch.
     """
 
     # How a layer is called: method, layer, tokens, and the other arguments.
@@ -82,6 +84,7 @@ class DoRAViT(VisionTransformer):
                  bf16_tokens: bool = True,
                  **kwargs: Any) -> None:
         check_prob('drop_path_rate', kwargs.get('drop_path_rate', 0.))
+        _check_sizes(arch, kwargs)
         super().__init__(arch=arch, **kwargs)
         self._pretrained_grid = None
         self._register_state_dict_hook(_say_grid)
@@ -420,6 +423,22 @@ class DoRAViT(VisionTransformer):
         with torch.autocast(query.device.type, enabled=False):
             attn = (query @ key.float().mT).softmax(dim=-1)  # (B, H, 1, 1 + N)
         return attn[:, :, 0, 1:]
+
+
+def _check_sizes(arch: Union[str, dict], settings: Dict[str, Any]) -> None:
+    """Refuse sizes that no ViT has, by name; see :class:`DoRAViT`."""
+    if isinstance(arch, dict):
+        for name, size in arch.items():
+            check_integer(f'arch.{name}', size, 1)
+        heads = arch.get('num_heads', 1)
+        if arch.get('embed_dims', heads) % heads:
+            raise ValueError(
+                'arch.embed_dims must be a multiple of arch.num_heads, but '
+                f'got {arch["embed_dims"]} with {heads}: change one of them')
+    patch = check_integer('patch_size', settings.get('patch_size', 16), 1)
+    size = settings.get('img_size', 224)
+    for side in size if isinstance(size, (list, tuple)) else [size]:
+        check_integer('img_size', side, patch)
 
 
 def _kept_bytes(x: Tensor) -> int:

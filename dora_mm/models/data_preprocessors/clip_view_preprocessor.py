@@ -161,7 +161,7 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
             ValueError: If its shape or device, the number of data samples or
                 a seed does not fit.
         """
-        check_clips(data['inputs'], self.device)
+        check_clips(data.get('inputs'), self.device)
         data = self.cast_data(data)
         clips = data['inputs']
         samples = data.get('data_samples')

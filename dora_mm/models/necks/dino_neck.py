@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from dora_mm.registry import MODELS
 from ..utils.float32_product import linear_in_float32
+from ..utils.setting_checks import check_integer
 
 
 @MODELS.register_module()
@@ -29,6 +30,9 @@ class DINONeck(BaseModule):
         norm_last_layer (bool): Keep the gain of the last layer fixed at 1.
             The released DoRA recipe lets it learn (False). Defaults to False.
         init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: If a number of channels is no positive integer.
     """
 
     def __init__(self,
@@ -39,6 +43,11 @@ class DINONeck(BaseModule):
                  norm_last_layer: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
+        for name, channels in (('in_channels', in_channels),
+                               ('out_channels', out_channels),
+                               ('hidden_channels', hidden_channels),
+                               ('bottleneck_channels', bottleneck_channels)):
+            check_integer(f'neck.{name}', channels, 1)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.mlp = nn.Sequential(
