@@ -1,6 +1,5 @@
 # Letters: B clips or images, T frames, V views, K objects, M images of a view,
 # H heads, N patches, D channels.
-from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 import torch
@@ -10,7 +9,6 @@ from mmpretrain.models import VisionTransformer
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor
 
-from dora_mm.checkpoints.safe_load import load_trusted
 from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
 from ..utils.layer_compiler import call_layer
@@ -18,6 +16,8 @@ from ..utils.recompute import recompute
 from ..utils.setting_checks import check_choice, check_integer, check_prob
 from .lean_encoder_layer import LeanEncoderLayer, draw_paths
 from .linear_patch_embed import LinearPatchEmbed
+from .loaded_weights import check_shapes, published_grid, say_grid
+from .masked_tokens import drop_hidden_patches, mask_patches, mask_pixels
 
 
 @MODELS.register_module()
@@ -87,9 +87,9 @@ class DoRAViT(VisionTransformer):
         _check_sizes(arch, kwargs)
         super().__init__(arch=arch, **kwargs)
         self._pretrained_grid = None
-        self._register_state_dict_hook(_say_grid)
+        self._register_state_dict_hook(say_grid)
         self._register_load_state_dict_pre_hook(
-            _check_shapes, with_module=True)
+            check_shapes, with_module=True)
         self.pos_interp = check_choice('pos_interp', pos_interp,
                                        ('dino', 'size'))
         self.with_cp = with_cp
@@ -108,7 +108,7 @@ class DoRAViT(VisionTransformer):
         pretrained = isinstance(self.init_cfg, dict) \
             and self.init_cfg['type'] == 'Pretrained'
         if pretrained:
-            self._pretrained_grid = _published_grid(
+            self._pretrained_grid = published_grid(
                 self.init_cfg['checkpoint'])
         super().init_weights()
         self._pretrained_grid = None
@@ -177,12 +177,14 @@ class DoRAViT(VisionTransformer):
             raise ValueError("drop_hidden needs out_type='cls_token', but got "
                              f'{self.out_type!r}.')
         if mask_images is None:
-            patches, resolution = self._mask_patches(images, masks)
+            patches, resolution = mask_patches(self.patch_embed, images, masks)
         else:
-            patches, resolution = self._mask_pixels(images, masks, mask_images)
+            patches, resolution = mask_pixels(self.patch_embed, images, masks,
+                                              mask_images)
         x, key_mask = self._add_positions(patches, resolution), None
         if drop_hidden:
-            x, key_mask = self._drop_hidden(x, masks.flatten(0, 2).flatten(1))
+            x, key_mask = drop_hidden_patches(x,
+                                              masks.flatten(0, 2).flatten(1))
         return self._encode(x, resolution, key_mask)
 
     def check_track_settings(self, track_layer: int,
@@ -298,54 +300,6 @@ class DoRAViT(VisionTransformer):
         patches, patch_resolution = self.patch_embed(x)
         return self._add_positions(patches, patch_resolution), patch_resolution
 
-    def _mask_patches(self, images: Tensor,
-                      masks: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
-        """Projected patches (V * K * M, N, D) and their grid."""
-        # The images are kept anyway, their unfolded patches need not be.
-        visible, resolution = recompute(self.patch_embed, images.flatten(0, 1))
-        visible = visible.unflatten(0, images.shape[:2])  # (V, M, N, D)
-        size = self.patch_embed.projection.kernel_size
-        hidden, _ = self.patch_embed(images.new_zeros(1, 3, *size))
-        masks = masks.flatten(3)[..., None] > 0  # (V, K, M, N, 1)
-        patches = torch.where(masks, visible[:, None], hidden)
-        return patches.flatten(0, 2), resolution
-
-    def _mask_pixels(
-            self, images: Tensor, masks: Tensor,
-            mask_images: Callable) -> Tuple[Tensor, Tuple[int, int]]:
-        """Projected patches (V * K * M, N, D) and their grid."""
-        resolution = None
-
-        def project(view: Tensor, mask: Tensor) -> Tensor:
-            nonlocal resolution
-            patches, resolution = self.patch_embed(mask_images(view, mask))
-            return patches
-
-        patches = torch.cat([
-            recompute(project, view, mask)
-            for view, view_masks in zip(images, masks) for mask in view_masks
-        ])
-        return patches, resolution
-
-    def _drop_hidden(self, x: Tensor, masks: Tensor) -> Tuple[Tensor, Tensor]:
-        """The extra tokens and the visible ones of N, in their order.
-
-        Args:
-            x (Tensor): (B, extra + N, D).
-            masks (Tensor): (B, N).
-
-        Returns:
-            tuple[Tensor]: (B, S, D), padded to the longest with hidden ones,
-            and (B, S), bool, False for those.
-        """
-        extra = masks.new_ones(len(masks), self.num_extra_tokens)
-        visible = (torch.cat((extra, masks), 1) > 0).byte()
-        lengths = visible.sum(1)
-        longest = int(lengths.max())
-        order = visible.argsort(dim=1, descending=True, stable=True)
-        key_mask = torch.arange(longest, device=x.device) < lengths[:, None]
-        return x.take_along_dim(order[:, :longest, None], 1), key_mask
-
     def _add_positions(self, x: Tensor,
                        patch_resolution: Tuple[int, int]) -> Tensor:
         """Projected patches (B, N, D) to tokens (B, extra + N, D)."""
@@ -445,43 +399,3 @@ def _kept_bytes(x: Tensor) -> int:
     """What a stock layer keeps of tokens (B, S, D) for the backward pass."""
     half = torch.is_autocast_enabled(x.device.type)
     return 16 * x.numel() * (2 if half else x.element_size())
-
-
-def _check_shapes(module: nn.Module, state: Dict[str, Tensor], prefix: str,
-                  *args: Any) -> None:
-    """Refuse the weights of another architecture.
-
-    mmengine warns of each tensor that does not fit, and trains on random ones.
-    Position embeddings are resized before.
-    """
-    own = dict(module.named_parameters())
-    unfit = [(name, tuple(state[prefix + name].shape), tuple(tensor.shape))
-             for name, tensor in own.items() if prefix + name in state
-             and state[prefix + name].shape != tensor.shape]
-    if unfit:
-        name, saved, present = unfit[0]
-        raise ValueError(
-            f'the checkpoint must be of this ViT, but {len(unfit)} of '
-            f'{len(own)} tensors have another shape, {name} {saved} and not '
-            f'{present}: set arch (model.backbone.arch) to that of the '
-            'checkpoint')
-
-
-def _say_grid(module: DoRAViT, state_dict: Dict[str, Any], prefix: str,
-              local_metadata: Dict[str, Any]) -> None:
-    """Let a state dict say which grid its position embeddings have."""
-    local_metadata['grid'] = tuple(module.patch_resolution)
-
-
-def _published_grid(path: str) -> Optional[Tuple[int, int]]:
-    """The grid that a local checkpoint says, published or of a run."""
-    if not Path(path).is_file():
-        return None  # a URL, which mmengine fetches
-    checkpoint = load_trusted(path)
-    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
-    arch = meta.get('arch') if isinstance(meta, dict) else None
-    if not isinstance(arch, dict) or 'img_size' not in arch:
-        return None
-    size = arch['img_size']
-    size = (size, size) if isinstance(size, int) else size
-    return tuple(side // arch['patch_size'] for side in size)

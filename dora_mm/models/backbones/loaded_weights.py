@@ -1,0 +1,48 @@
+"""What a ViT says of its weights when they are saved, and asks when loaded."""
+from pathlib import Path
+from typing import Any, Dict, Optional, Tuple
+
+import torch.nn as nn
+from torch import Tensor
+
+from dora_mm.checkpoints.safe_load import load_trusted
+
+
+def check_shapes(module: nn.Module, state: Dict[str, Tensor], prefix: str,
+                 *args: Any) -> None:
+    """Refuse the weights of another architecture.
+
+    mmengine warns of each tensor that does not fit, and trains on random ones.
+    Position embeddings are resized before.
+    """
+    own = dict(module.named_parameters())
+    unfit = [(name, tuple(state[prefix + name].shape), tuple(tensor.shape))
+             for name, tensor in own.items() if prefix + name in state
+             and state[prefix + name].shape != tensor.shape]
+    if unfit:
+        name, saved, present = unfit[0]
+        raise ValueError(
+            f'the checkpoint must be of this ViT, but {len(unfit)} of '
+            f'{len(own)} tensors have another shape, {name} {saved} and not '
+            f'{present}: set arch (model.backbone.arch) to that of the '
+            'checkpoint')
+
+
+def say_grid(module: nn.Module, state_dict: Dict[str, Any], prefix: str,
+             local_metadata: Dict[str, Any]) -> None:
+    """Let a state dict say which grid its position embeddings have."""
+    local_metadata['grid'] = tuple(module.patch_resolution)
+
+
+def published_grid(path: str) -> Optional[Tuple[int, int]]:
+    """The grid that a local checkpoint says, published or of a run."""
+    if not Path(path).is_file():
+        return None  # a URL, which mmengine fetches
+    checkpoint = load_trusted(path)
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    arch = meta.get('arch') if isinstance(meta, dict) else None
+    if not isinstance(arch, dict) or 'img_size' not in arch:
+        return None
+    size = arch['img_size']
+    size = (size, size) if isinstance(size, int) else size
+    return tuple(side // arch['patch_size'] for side in size)
