@@ -25,6 +25,7 @@ from typing import Dict, List, Optional, Sequence
 from mmengine.config import DictAction
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
@@ -201,6 +202,7 @@ def compare(args: argparse.Namespace, folder: Path,
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
+    check_output_folder('--out-dir', args.out_dir)
     arms: Dict[str, Dict[str, str]] = {name: {} for name in args.arms}
     arms.update((f'{name}-untrained', {}) for name in args.untrained)
     for seed in args.seeds:

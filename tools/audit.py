@@ -13,6 +13,7 @@ import shlex
 from pathlib import Path
 from typing import List, Optional
 
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.measured_rates import CLIPS_PER_SECOND
 from dora_mm.utils.run_main import run_main
 
@@ -63,6 +64,7 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.workers < 1:
         raise ValueError('--workers must be at least 1, but got '
                          f'{args.workers}: give the number of cores')
+    check_output_folder('--out-dir', args.out_dir)
     read_recipe(args.recipe)
     files = find_video_files(args.videos)
     plan = AuditPlan(args.recipe, shlex.join(args.videos), args.store,

@@ -1,8 +1,10 @@
 """Convert checkpoints between dora_mm, the authors' code and other hosts."""
 import argparse
+from pathlib import Path
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.check_output import check_output_file
 from dora_mm.utils.checkpoint_options import add_trust_option
 from dora_mm.utils.run_main import run_main
 
@@ -36,6 +38,8 @@ def main(argv=None):
     args = parse_args(argv)
     from dora_mm.checkpoints.conversion import convert
     from dora_mm.models import build_backbone
+    if args.to != 'hf' or not Path(args.target).is_dir():
+        check_output_file('DST', args.target)
     report = convert(args.source, args.target, args.to, build_backbone,
                      args.key, args.trust, **given_options(args))
     print(report)

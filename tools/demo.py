@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.run_main import run_main
 from dora_mm.video.demo_video import make_demo_video
 from dora_mm.video.readers.probe_video import probe_video
@@ -97,6 +98,7 @@ def demo(video: Optional[str], out_dir: Optional[str]) -> None:
     name = Path(video).resolve()
     out = Path(out_dir or home / (name.name if name.is_dir() else name.stem))
 
+    check_output_folder('--out-dir', out)
     step(f'pretrain on {video}')
     frames = sum(probe_video(file).num_frames for file in files)
     run('train', 'dora/vit-t16_demo', '--work-dir', out, '--resume',

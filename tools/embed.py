@@ -13,6 +13,7 @@ from typing import List, Optional
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
@@ -76,6 +77,8 @@ def embed(args: argparse.Namespace) -> Path:
     from dora_mm.models import ModelLoader
 
     source = ImageSource(args.source, args.root, args.interval)
+    out_dir = args.out_dir or Path('work_dirs/embed') / source.path.stem
+    check_output_folder('--out-dir', out_dir)
     options = given_options(args)
     backbone = ModelLoader(
         args.model, trust=args.trust).backbone(args.key, **options)
@@ -86,7 +89,6 @@ def embed(args: argparse.Namespace) -> Path:
         model_state=stat and [stat.st_size, stat.st_mtime_ns],
         key=args.key,
         **options)
-    out_dir = args.out_dir or Path('work_dirs/embed') / source.path.stem
     return embed_images(source, backbone, out_dir, args.feature, args.size,
                         args.batch_size, args.num_workers, get_device(), facts)
 

@@ -24,6 +24,7 @@ from mmengine.config import Config
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options, option_words)
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option
 from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
@@ -163,6 +164,7 @@ def evaluate(args):
     if not found:
         raise SystemExit(f'error: no known data set in {args.data}; looked '
                          f'for {sorted({e.folder for e in EVALUATIONS})}')
+    check_output_folder('--out-dir', args.out_dir)
     out, rows = Path(args.out_dir), []
     columns = list(dict.fromkeys(args.names))
     for item in found:

@@ -4,6 +4,7 @@ Example: python tools/make_demo_video.py demo.mp4 --num-frames 480
 """
 import argparse
 
+from dora_mm.utils.check_output import check_output_file
 from dora_mm.utils.run_main import run_main
 from dora_mm.video.demo_video import make_demo_video
 
@@ -29,6 +30,7 @@ def parse_args(args=None):
 
 def main(args=None):
     args = parse_args(args)
+    check_output_file('path', args.path)
     path = make_demo_video(args.path, args.num_frames, tuple(args.size),
                            args.fps, args.num_objects, args.seed)
     print(f'wrote {path} ({path.stat().st_size / 1e6:.1f} MB)')

@@ -3,6 +3,7 @@ import argparse
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.check_output import check_output_file
 from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.run_main import run_main
 
@@ -45,6 +46,7 @@ def main(argv=None):
     if args.push_to_hub:
         from dora_mm.apis.push_to_hub import check_upload, push_to_hub
         check_upload(args.push_to_hub)
+    check_output_file('OUT', args.out)
     report = publish(args.checkpoint, args.out, build_backbone, args.key,
                      args.trust, **given_options(args))
     print(report if args.verbose else report.summary)

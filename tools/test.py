@@ -17,6 +17,7 @@ from mmengine.config import DictAction
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.read_config import read_config
@@ -165,6 +166,7 @@ def main(argv=None):
         raise ValueError(f'config must be a file, but got {args.config}'
                          ': take one of configs/evaluation')
     cfg = merge_args(read_config(args.config), args, get_device())
+    check_output_folder('--work-dir', cfg.work_dir)
     prepare_launch(cfg, get_device())
     cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
     with plain_checkpoints(args.trust):

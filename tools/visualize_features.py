@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
@@ -62,11 +63,17 @@ def visualize(args):
     if Path(args.input).is_dir():
         raise ValueError('input must be an image or a video, but got the '
                          f'folder {args.input}: give one file')
+    check_output_folder('--out-dir', args.out_dir)
     inferencer = DoRAInferencer(
         args.model, args.key, args.size, **given_options(args))
     found = inferencer(args.input, args.num_frames, args.interval, args.start)
     folder = Path(args.out_dir)
-    name = claim_outputs(folder, args.input, 'features', model=args.model)
+    name = claim_outputs(
+        folder,
+        args.input,
+        'features',
+        r'\d+\.png|features\.mp4',
+        model=args.model)
     strips = [
         feature_strip(*parts)
         for parts in zip(found['frames'], found['attention'],

@@ -8,8 +8,11 @@ NAME_tracks.mp4 and the record NAME_tracks.json; NAME is that of the video.
 import argparse
 from pathlib import Path
 
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
+
+OUTPUTS = r'clip\d+_(frame\d+|overview)\.png|tracks\.mp4'
 
 
 def parse_args(args=None):
@@ -62,6 +65,7 @@ def visualize(args):
     from dora_mm.visualization.clip_tracks import (clip_settings, read_clips,
                                                    track_clip)
     from dora_mm.visualization.write_images import write_mp4, write_png
+    check_output_folder('--out-dir', args.out_dir)
     loader = ModelLoader(args.model, args.config)
     model = loader.tracker()
     settings = clip_settings(loader.cfg)
@@ -73,7 +77,9 @@ def visualize(args):
     clips = read_clips(args.video, args.num_clips, args.start, **settings)
     for number, clip in enumerate(clips):
         # not before: a wrong argument leaves no empty folder behind
-        name = claim_outputs(folder, args.video, 'tracks', model=args.model)
+        if not number:
+            name = claim_outputs(
+                folder, args.video, 'tracks', OUTPUTS, model=args.model)
         tracks = track_clip(model, clip.frames, args.seed)
         times = [f'{index / clip.fps:.2f} s' for index in clip.indices]
         titles = [

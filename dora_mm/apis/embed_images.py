@@ -33,7 +33,9 @@ def embed_images(source: ImageSource,
     """Write the features of images, in batches, so that it can be resumed.
 
     An image is resized and cropped as for nearest neighbours: short side
-    ``size * 256 / 224``, bicubic, central ``size``. Written are
+    ``size * 256 / 224``, bicubic, central ``size``. It is turned upright
+    first, as the file says it is to be shown (EXIF), as
+    :class:`DoRAInferencer` does; evaluations read stored pixels. Written are
     ``features.npy``, and ``index.json`` with ``images``, the entries of
     ``source.items`` in the order of the rows, and what made them. Until all
     images are done the rows lie in ``features.part.npy``.
@@ -82,7 +84,8 @@ def embed_images(source: ImageSource,
             source=str(source.path.resolve()),
             images_sha256=names,
             feature=feature,
-            size=size))
+            size=size,
+            upright=True))
     if store.done < len(source):
         backbone.to(device).eval()
         for rows in _features(source, store.done, backbone, feature, size,
@@ -111,7 +114,7 @@ class _Images(Dataset):
         return len(self.source) - self.first
 
     def __getitem__(self, index: int) -> Tensor:
-        pixels = self.source.read(self.first + index)
+        pixels = self.source.read(self.first + index, upright=True)
         image = self.crop(dict(img=pixels))['img']
         return torch.from_numpy(image.transpose(2, 0, 1).copy())
 

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Union
 
@@ -6,15 +7,19 @@ from .write_json import write_json
 
 
 def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
-                  kind: str, **facts: object) -> str:
+                  kind: str, names: str, **facts: object) -> str:
     """Reserve the names ``{stem}_*`` in a folder for what is made of a file.
 
-    ``{stem}_{kind}.json`` records the file and the facts.
+    ``{stem}_{kind}.json`` records the file and the facts. What an earlier run
+    has made of the file is removed, so that all is of one run.
 
     Args:
         folder (str | Path): Of the outputs, made if need be.
         source (str | Path): The file that is looked at.
         kind (str): Of outputs, such as 'tracks'.
+        names (str): Regular expression of what follows ``{stem}_`` in the
+            names of the outputs. It must not fit those of a file that is
+            called ``{stem}_*`` itself.
         **facts: Plain data to record beside it.
 
     Returns:
@@ -40,5 +45,8 @@ def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
                 f'--out-dir must be free of the {kind} of another '
                 f'{source.stem}, but {record.name} is of {owner}: choose '
                 'another folder')
+        for path in folder.iterdir():
+            if re.fullmatch(f'{re.escape(source.stem)}_({names})', path.name):
+                path.unlink()
     write_json(record, dict(source=str(source), **facts))
     return source.stem

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Union
 
+from .check_output import make_output_folder
 from .read_json import read_json
 from .write_json import write_json
 
@@ -51,11 +52,7 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
             yield
         return
     folder = Path(work_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError(f'work_dir must be a folder, but got {folder}, where '
-                         'a file is: choose another --work-dir') from error
+    make_output_folder('--work-dir', folder)
     path = folder / '.run.json'
     with _one_at_a_time(folder):
         mine = _take(path)

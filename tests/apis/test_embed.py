@@ -75,6 +75,20 @@ def test_features_are_those_of_each_image_alone(folder, backbone, tmp_path,
     assert rows.dtype == np.float32 and len(list(tmp_path.iterdir())) == 2
 
 
+def test_photos_are_turned_upright(backbone, tmp_path):
+    """As DoRAInferencer does; a phone stores its portraits lying."""
+    shown = np.random.default_rng(0).integers(0, 256, (48, 36, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x112] = 6  # stored: to be turned clockwise by 90 degrees
+    Image.fromarray(np.rot90(shown).copy()).save(
+        tmp_path / 'stored.png', exif=exif)
+    Image.fromarray(shown).save(tmp_path / 'shown.png')
+    rows, _ = embed(ImageSource(tmp_path), backbone, tmp_path / 'out')
+    assert np.array_equal(*rows)
+    with Image.open(tmp_path / 'stored.png') as image:
+        assert image.size == (48, 36)
+
+
 def sources(folder, tmp_path):
     """The images of the folder in other forms, in the order c, a."""
     (tmp_path / 'list.txt').write_text('c.png\n\na.png\n')
@@ -121,11 +135,11 @@ def test_an_interrupted_run_goes_on(folder, backbone, tmp_path, monkeypatch):
 
     def fails_at(number):
 
-        def wrapped(index):
+        def wrapped(index, upright):
             if index == number:
                 raise ValueError('c.png cannot be decoded')
             read.append(index)
-            return ImageSource.read(source, index)
+            return ImageSource.read(source, index, upright)
 
         return wrapped
 

@@ -55,13 +55,16 @@ def test_config_and_checkpoint_give_the_same_pictures(tool, video, tmp_path):
             cv2.imread(str(tmp_path / folder / name)) for folder in 'ab')
         assert np.array_equal(first, second), name
 
-    # other weights, other pictures
+    # other weights, other pictures, and none that is left of a longer run
     for key in state:
         if key.startswith('teacher.') and 'qkv' in key:
             state[key] = state[key].flip(0)
     torch.save(dict(state_dict=state, meta=meta), source)
-    run(tool, video, source, '--out-dir', tmp_path / 'c', *options)
-    changed = cv2.imread(str(tmp_path / 'c' / names[0]))
+    options = ('--num-clips', 1, *options[2:])
+    run(tool, video, source, '--out-dir', tmp_path / 'b', *options)
+    assert sorted(path.name for path in (tmp_path / 'b').iterdir()) == [
+        *names[:5], *names[-2:]]
+    changed = cv2.imread(str(tmp_path / 'b' / names[0]))
     assert not np.array_equal(changed,
                               cv2.imread(str(tmp_path / 'a' / names[0])))
 

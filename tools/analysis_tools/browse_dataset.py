@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from mmengine.config import DictAction
 
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.launch import set_dataloader_defaults
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
@@ -110,6 +111,7 @@ def browse(args):
     """Write ``clipNNN.png``."""
     from dora_mm.engine.merge_options import merge_options
     from dora_mm.visualization.write_images import write_png
+    check_output_folder('--out-dir', args.out_dir)
     cfg = read_config(args.config)
     merge_options(cfg, args.cfg_options)
     folder, number = Path(args.out_dir), 0
@@ -120,7 +122,11 @@ def browse(args):
         write_png(folder / f'clip{number:03}.png',
                   sheet(clip, views, args.cell))
         number += 1
-    print(f'{number} clips written to {folder}')
+    shown = number
+    while (folder / f'clip{number:03}.png').exists():  # of an earlier run
+        (folder / f'clip{number:03}.png').unlink()
+        number += 1
+    print(f'{shown} clips written to {folder}')
 
 
 def main(argv=None):

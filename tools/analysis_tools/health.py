@@ -11,6 +11,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
+from dora_mm.utils.check_output import check_output_file
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
@@ -78,6 +79,8 @@ def measure(args) -> Dict[str, float]:
     from dora_mm.models import ModelLoader
     from dora_mm.models.evaluators.model_health import model_health
     from dora_mm.visualization.clip_tracks import clip_settings, read_clips
+    if args.out:
+        check_output_file('--out', args.out)
     loader = ModelLoader(args.model, args.config)
     model = loader.model()
     settings = clip_settings(loader.cfg)

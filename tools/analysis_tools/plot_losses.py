@@ -10,6 +10,7 @@ import json
 import math
 from pathlib import Path
 
+from dora_mm.utils.check_output import check_output_file
 from dora_mm.utils.run_main import run_main
 
 
@@ -118,6 +119,7 @@ def summary(steps, values):
 
 def plot(args):
     """Write the drawing, and print the curves in words."""
+    check_output_file('--out', args.out)
     runs = {name: read_curves(name, args.keys) for name in args.runs}
     for name, curves in runs.items():
         for key, curve in curves.items():

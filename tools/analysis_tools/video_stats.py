@@ -13,6 +13,7 @@ from typing import Callable
 
 import numpy as np
 
+from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.write_json import write_json
 from dora_mm.video.readers import build_reader
@@ -102,6 +103,7 @@ def analyse(args):
     """Write the figures and the plot."""
     if not Path(args.video).is_file():
         raise ValueError(f'{args.video} is not a file: check the path')
+    check_output_folder('--out-dir', args.out_dir)
     detect = None
     if args.detector:
         detect = load_detector(*args.detector, args.min_score)

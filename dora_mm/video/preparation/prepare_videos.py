@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
+from dora_mm.utils.check_output import make_output_folder
 from .disk_space import DiskSpace
 from .prepare_settings import PrepareSettings
 from .reports import ProgressReport
@@ -70,7 +71,7 @@ def prepare_videos(
             raise ValueError(
                 '--deface cannot be shared by the jobs of one file, as each '
                 'would do all of it. Leave --shard or --deface out')
-    out_dir.mkdir(parents=True, exist_ok=True)
+    make_output_folder('--out-dir', out_dir)
     preparations = [
         VideoPreparation(source, out_dir, settings, share, overwrite,
                          num_checks, slot)
