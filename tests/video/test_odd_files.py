@@ -2,6 +2,8 @@
 import os
 import shutil
 
+import av
+import numpy as np
 import pytest
 from video_factory import write_video
 
@@ -43,6 +45,32 @@ def test_a_name_that_leaves_no_room_is_told(video, tmp_path):
     assert len(build_reader(str(path)).get_frames([3])) == 1
     with pytest.raises(ValueError, match='at most 236 bytes .*got 247'):
         prepare_videos([str(path)], tmp_path / 'out', PrepareSettings())
+
+
+def test_a_title_that_is_not_utf8_is_no_fault(tmp_path):
+    """Old films have them in Latin-1."""
+    path = str(tmp_path / 'film.avi')
+    with av.open(path, 'w', metadata_encoding='latin-1') as container:
+        container.metadata['title'] = 'Café'
+        stream = container.add_stream('mpeg4', rate=25)
+        stream.width, stream.height = 64, 48
+        for level in (0, 90, 180):
+            frame = np.full((48, 64, 3), level, np.uint8)
+            frame = av.VideoFrame.from_ndarray(frame, format='rgb24')
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert b'Caf\xe9' in open(path, 'rb').read()
+    assert abs(int(build_reader(path).get_frames([1]).mean()) - 90) < 9
+
+
+def test_a_stream_without_a_decoder_is_told(tmp_path):
+    path = write_video(tmp_path / 'film.mp4', 12)
+    data = open(path, 'rb').read()
+    assert data.count(b'avc1') >= 2  # one is a brand
+    place = data.rindex(b'avc1')
+    open(path, 'wb').write(data[:place] + b'zzz1' + data[place + 4:])
+    with pytest.raises(ValueError, match='no video stream that FFmpeg can'):
+        build_reader(path)
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(

@@ -28,15 +28,17 @@ def open_film(path: str, num_threads: int = 1) -> Tuple[Any, Any]:
         OSError: If the file cannot be opened.
     """
     # With the protocol, or a colon in the name would be taken for one.
-    container = av.open(f'file:{path}')
+    # A title may be of any encoding.
+    container = av.open(f'file:{path}', metadata_errors='replace')
     films = [
         stream for stream in container.streams.video
-        if not int(stream.disposition) & _ATTACHED_PICTURE
+        if stream.codec_context is not None  # FFmpeg knows its decoder
+        and not int(stream.disposition) & _ATTACHED_PICTURE
     ]
     if not films:
         container.close()
-        raise ValueError(f'{path!r} has no video stream, cover art aside: '
-                         'leave it out')
+        raise ValueError(f'{path!r} has no video stream that FFmpeg can '
+                         'decode, cover art aside: leave it out')
     stream = max(films, key=_worth)
     stream.codec_context.thread_count = num_threads
     stream.codec_context.options = dict(err_detect='crccheck+explode')
