@@ -19,7 +19,8 @@ from .mjpeg_reader import MJPEGReader
 from .open_film import film_packets, open_film
 from .packet_sums import checked_packets
 from .pyav_reader import PyAVReader
-from .seek_to_key import decode_after_seek, seek_to_key, sound_from
+from .seek_to_key import (decode_after_seek, seek_to_key, skip_unless,
+                          sound_from)
 from .video_index import VideoIndex
 from .video_reader import VideoReader
 
@@ -28,7 +29,10 @@ from .video_reader import VideoReader
 _PREFIX_PIXELS = 2.5e9
 _PREFIX_OF_JPEGS = 16  # frames
 _RANDOM_PLACES = 5
+_PLACES_AT_ONCE = 3  # as many frames as a clip has
 _FAR_PLACES = (0.5, 0.95)  # of the film
+# A place far away is so near to its key frame: 30 frames of 4K.
+_FAR_PIXELS = 2.5e8
 # Key frames by which a read may have to start earlier, where the first ones
 # are not enough.
 _RUN_UPS = (0, 1, 2, 4, 8)
@@ -146,16 +150,20 @@ def find_fault(reader: VideoReader, places: Sequence[int],
         str: What is wrong; empty if nothing is.
     """
     exact = isinstance(reader, PyAVReader)
-    for place in places:
-        numbers = [n for n in (place - 1, place, place + 1) if n in pictures]
+    for first in range(0, len(places), _PLACES_AT_ONCE):
+        some = places[first:first + _PLACES_AT_ONCE]
+        numbers = sorted({
+            n for place in some for n in (place - 1, place, place + 1)
+            if n in pictures
+        })
         if not numbers:
             continue
         try:
             frames = reader.get_frames(numbers)
         except ValueError as error:
             reason = getattr(error, 'reason', error)
-            return (f'frame {place} comes out when the file is decoded from '
-                    f'its beginning, but not when it is sought ({reason})')
+            return (f'frames {numbers} come out when the file is decoded from '
+                    f'its beginning, but not when they are sought ({reason})')
         for number, frame in zip(numbers, frames):
             if not _same(frame, number, pictures, exact):
                 return (f'frame {number} is another picture when it is sought '
@@ -166,17 +174,22 @@ def find_fault(reader: VideoReader, places: Sequence[int],
 def _far_fault(path: str, reader: PyAVReader, place: int) -> str:
     """Compare a place far from the start with a stretch decoded to it.
 
-    The stretch begins a key frame earlier than a read would, so it proves
+    The place is one soon behind the key frame before ``place``. The stretch
+    begins a key frame earlier than a read would, so it proves
     order and pictures there. That as many frames lie before it as packets is
     taken on trust.
     """
     index = reader.index
+    pixels = max(1, index.width * index.height)
     key = index.key_number(int(index.times[place]))
     run_up = min(key, 1 + index.run_up)
-    first = int(np.searchsorted(index.times, index.key_times[key]))
-    if (place - first) * index.width * index.height > _PREFIX_PIXELS:
+    begin, first = np.searchsorted(
+        index.times, index.key_times[[key - run_up, key]]).tolist()
+    place = min(place, first + int(_FAR_PIXELS / pixels))
+    if (place - begin) * pixels > 2 * _PREFIX_PIXELS:
         return ''  # a group of pictures that is this long costs too much
     wanted = _around(place, index.num_frames)
+    last = int(index.times[wanted[-1]])
     times: List[Optional[int]] = []
     pictures: Dict[int, tuple] = {}
     container, stream = open_film(path)
@@ -186,14 +199,16 @@ def _far_fault(path: str, reader: PyAVReader, place: int) -> str:
                                   key - run_up)
             start = sound_from(index.key_times, key, run_up)
             packets = checked_packets(packets, index, key - run_up)
-            for frame in chain.from_iterable(
-                    decode_after_seek(packet, start)
-                    for packet in _whole(packets)):
-                times.append(frame.pts)
-                number = index.find(frame.pts)
-                if number in wanted and not frame.is_corrupt:
-                    pictures[number] = _summary(reader.to_rgb(frame))
-                if number is not None and number >= wanted[-1]:
+            all_count = False  # those that nothing refers to, too
+            for packet in _whole(packets):
+                all_count |= packet.pts == index.key_times[key]
+                skip_unless(all_count, stream.codec_context)
+                for frame in decode_after_seek(packet, start):
+                    times.append(frame.pts)
+                    number = index.find(frame.pts)
+                    if number in wanted and not frame.is_corrupt:
+                        pictures[number] = _summary(reader.to_rgb(frame))
+                if times and times[-1] is not None and times[-1] >= last:
                     break
         except (av.error.FFmpegError, LookupError, ValueError):
             return ''  # damaged there

@@ -10,8 +10,6 @@ from .video_decode_error import REPAIR, VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
-# Their decoders can leave out pictures that no other one refers to.
-_SKIPPING_CODECS = ('h264', 'hevc')
 # Key frames by which a read that fails starts earlier, one try each.
 _MORE_RUN_UP = (0, 1, 2, 4)
 # Decoders of processes that this one was forked from. To free them may wait
@@ -229,9 +227,10 @@ class PyAVReader(VideoReader):
 
     def _skip_unless(self, wanted: bool) -> None:
         """Leave out the next picture if no other one refers to it."""
-        if self.num_threads == 1 and self.index.codec in _SKIPPING_CODECS:
-            self._stream.codec_context.skip_frame = ('DEFAULT'
-                                                     if wanted else 'NONREF')
+        from .seek_to_key import skip_unless  # imports PyAV
+
+        if self.num_threads == 1:
+            skip_unless(wanted, self._stream.codec_context)
 
     def _decode(self, times: List[int]) -> Dict[int, np.ndarray]:
         """Frames at the given times, which ascend."""

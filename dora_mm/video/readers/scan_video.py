@@ -12,8 +12,12 @@ from .cluster_sums import lie_within, sound_clusters
 from .container_crop import container_crop
 from .open_film import film_packets, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
-from .seek_to_key import decode_after_seek, seek_to_key, sound_from
+from .seek_to_key import (decode_after_seek, seek_to_key, skip_unless,
+                          sound_from)
 from .video_index import VideoIndex
+
+# Frames before which a fault at the end of a file does not reach.
+_LAST_FRAMES = 32
 
 
 @dataclass
@@ -188,6 +192,25 @@ def _num_lost(path: str, times, key_times) -> int:
     return 0 if shown is None else int(np.searchsorted(times, shown))
 
 
+def _last_frames_decode(container, stream, times, key_times, number) -> bool:
+    """Whether the last frames come out behind a key frame, without an error.
+
+    Before them pictures that no other one refers to are left out.
+    """
+    context, begin = stream.codec_context, int(times[-_LAST_FRAMES:][0])
+    missing = set(times[-_LAST_FRAMES:].tolist())
+    try:
+        for packet in seek_to_key(container, stream, key_times, number):
+            skip_unless(packet.pts is None or packet.pts >= begin, context)
+            frames = decode_after_seek(packet, int(key_times[number]))
+            missing -= {frame.pts for frame in frames}
+    except (av.error.FFmpegError, LookupError):
+        return False
+    finally:
+        skip_unless(True, context)
+    return not missing
+
+
 def _decodable_end(container, stream, times, key_times) -> int:
     """Number of frames before the undecodable ones at the end of a file.
 
@@ -204,6 +227,8 @@ def _decodable_end(container, stream, times, key_times) -> int:
     key = _last_good_key(container, stream, key_times)
     if key is None:
         return 0
+    if _last_frames_decode(container, stream, times, key_times, key):
+        return len(times)
     decoded = _decoded_times(container, stream, key_times, key)
     tail = times >= key_times[key]
     missing = np.flatnonzero(tail & ~np.isin(times, decoded))

@@ -4,6 +4,9 @@ from av.error import FFmpegError
 
 from .packet_sums import own_sum_fits
 
+# Their decoders can leave out pictures that no other one refers to.
+_SKIPPING_CODECS = ('h264', 'hevc')
+
 
 def seek_to_key(container, stream, key_times: Sequence[int],
                 number: int) -> Iterator:
@@ -76,6 +79,17 @@ def sound_from(key_times: Sequence[int], number: int, run_up: int) -> int:
     if 0 < first < number:
         first += 1
     return int(key_times[first])
+
+
+def skip_unless(wanted: bool, context: Any) -> None:
+    """Leave out the next picture if no other one refers to it.
+
+    Args:
+        wanted (bool): Leave out none.
+        context (av.VideoCodecContext): The decoder, of one thread.
+    """
+    if context.codec.canonical_name in _SKIPPING_CODECS:
+        context.skip_frame = 'DEFAULT' if wanted else 'NONREF'
 
 
 def decode_after_seek(packet: Any, key_time: int) -> List[Any]:
