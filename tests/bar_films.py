@@ -1,4 +1,5 @@
 """Films of bars that spell numbers, and how FFmpeg shows them."""
+import os
 import subprocess
 from fractions import Fraction
 
@@ -90,6 +91,29 @@ def write_streams(path, parts, length=40):
                 packet.stream, packet.time_base = muxed, Fraction(1, 25)
                 container.mux(packet)
     return str(path)
+
+
+def remux(path, target):
+    """Copy the packets of a film into another container."""
+    with av.open(path) as source, av.open(str(target), 'w') as output:
+        stream = source.streams.video[0]
+        copy = output.add_stream_from_template(stream, opaque=True)
+        for packet in source.demux(stream):
+            if packet.size:
+                packet.stream = copy
+                output.mux(packet)
+    return str(target)
+
+
+def flip(path, place, bit=1):
+    """Flip a bit as a disk does: size and time of the file stay."""
+    status = os.stat(path)
+    with open(path, 'r+b') as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ bit]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def by_ffmpeg(path, size):

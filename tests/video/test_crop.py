@@ -10,7 +10,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from bar_films import HEIGHT, NUM, WIDTH, by_ffmpeg, prepared, write
+from bar_films import HEIGHT, NUM, WIDTH, by_ffmpeg, prepared, remux, write
 
 from dora_mm.datasets.transforms import LoadClipFromBlock
 from dora_mm.video.readers import (DecordReader, MJPEGReader, PyAVReader,
@@ -43,17 +43,6 @@ def _write_clap(path, crop):
     return path
 
 
-def _remux(path, target):
-    with av.open(path) as source, av.open(str(target), 'w') as output:
-        stream = source.streams.video[0]
-        copy = output.add_stream_from_template(stream, opaque=True)
-        for packet in source.demux(stream):
-            if packet.size:
-                packet.stream = copy
-                output.mux(packet)
-    return str(target)
-
-
 def _cropped(path, crop, size):
     """The first picture as it is stored, uint8 (H, W, 3), cropped alone."""
     left, right, top, bottom = crop
@@ -79,7 +68,7 @@ def test_each_reader_crops_and_then_turns(tmp_path, suffix, crop, size, turn):
                  rotation=turn or None)
     path = _write_clap(path, crop)
     if suffix == '.mkv':
-        path = _remux(path, tmp_path / 'film.mkv')
+        path = remux(path, tmp_path / 'film.mkv')
     expected = np.rot90(_cropped(path, crop, size), turn // 90).astype(int)
     shown = PyAVReader(path).get_frames([0, 77])
     assert shown.shape[1:] == expected.shape

@@ -1,5 +1,4 @@
 """What has changed since it was written is never shown."""
-import os
 import shutil
 from fractions import Fraction
 from types import SimpleNamespace
@@ -7,7 +6,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
-from bar_films import NUM, bars, number_of, prepared, write
+from bar_films import NUM, bars, flip, number_of, prepared, write
 
 from dora_mm.video.readers import (MJPEGReader, PyAVReader, VideoDecodeError,
                                    build_reader)
@@ -34,17 +33,6 @@ def packet_places(path):
     with container:
         return [(p.pos, p.size, p.pts)
                 for p in film_packets(container, stream) if p.size]
-
-
-def flip(path, place):
-    """Flip a bit as a disk does: size and time of the file stay."""
-    status = os.stat(path)
-    with open(path, 'r+b') as file:
-        file.seek(place)
-        byte = file.read(1)[0]
-        file.seek(place)
-        file.write(bytes([byte ^ 1]))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.mark.parametrize('name', KINDS)

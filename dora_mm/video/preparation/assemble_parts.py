@@ -5,6 +5,7 @@ from typing import Sequence
 import av
 
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.video.readers.head_sums import sign_head
 from dora_mm.video.readers.packet_sums import sign_h264
 
 
@@ -12,7 +13,7 @@ def assemble_parts(paths: Sequence[Path], target: Path, fps: Fraction) -> None:
     """Join videos of one encoder by copying their packets.
 
     Each packet of H.264 gets its checksum, as the JPEGs have theirs: of
-    damage FFmpeg notices most, but not all.
+    damage FFmpeg notices most, but not all. So does the header of the file.
 
     Args:
         paths (Sequence[Path]): mp4 files, in order, without B frames.
@@ -54,3 +55,4 @@ def assemble_parts(paths: Sequence[Path], target: Path, fps: Fraction) -> None:
                         packet.duration = 1
                         output.mux(packet)
                         number += 1
+        sign_head(str(file.temporary))

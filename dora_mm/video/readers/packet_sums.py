@@ -3,6 +3,7 @@ import zlib
 from typing import Any, Iterable, Iterator, Optional, Tuple
 
 from .container_crop import container_crop
+from .head_sums import head_sum
 from .video_index import VideoIndex
 
 # A JPEG comment behind the first two bytes; four bytes of CRC-32 of all that
@@ -77,17 +78,19 @@ def packet_sum(data: Any, time: Optional[int]) -> int:
     return zlib.crc32(data, (time or 0) & 0xffffffff)
 
 
-def header_sum(stream: Any) -> int:
+def header_sum(path: str, stream: Any) -> int:
     """CRC-32 of what a file says of a stream and its packets do not.
 
     Args:
+        path (str): The file.
         stream (av.VideoStream): Of :func:`open_film`, not decoded yet.
     """
     context = stream.codec_context
     said = (context.codec.canonical_name, context.extradata, context.width,
             context.height, str(stream.sample_aspect_ratio),
             int(context.colorspace), int(context.color_range),
-            str(stream.time_base), container_crop(stream))
+            str(stream.time_base), container_crop(stream),
+            head_sum(path, stream.container.format.name))
     return zlib.crc32(repr(said).encode())
 
 

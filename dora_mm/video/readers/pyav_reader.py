@@ -190,7 +190,7 @@ class PyAVReader(VideoReader):
         from .packet_sums import header_sum
 
         container, stream = open_film(self.path, self.num_threads)
-        if header_sum(stream) != self.index.header_sum:
+        if header_sum(self.path, stream) != self.index.header_sum:
             container.close()
             raise self._changed('the header')
         self._container, self._stream = container, stream

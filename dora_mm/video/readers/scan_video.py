@@ -10,6 +10,7 @@ import numpy as np
 
 from .cluster_sums import lie_within, sound_clusters
 from .container_crop import container_crop
+from .head_sums import own_head_fits
 from .open_film import film_packets, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
 from .seek_to_key import (decode_after_seek, seek_to_key, skip_unless,
@@ -261,6 +262,10 @@ def scan_video(path: str) -> VideoIndex:
         ValueError: If the file is not a video. The message names file and
             remedy.
     """
+    if own_head_fits(path) is False:
+        raise ValueError(f'{path!r} is damaged: its header has changed since '
+                         'it was prepared. Copy it again, or make it anew '
+                         'with python tools/prepare_video.py')
     try:
         container, stream = open_film(path)
     except (av.error.FFmpegError, OSError) as error:
@@ -279,7 +284,7 @@ def _index_of(path: str, container, stream) -> VideoIndex:
     # An index that is not of the length promised is not complete.
     complete = 0 < stream.frames == num_entries
     is_jpeg = complete and codec == 'mjpeg'
-    header = header_sum(stream)
+    header = header_sum(path, stream)
     packets = _scan_entries(stream) if is_jpeg else None
     if packets is None or not _are_signed(path, packets):
         entries, packets = packets, _scan_packets(path, container, stream)
