@@ -5,6 +5,7 @@ known to mmengine; models and data sets are imported when a registry first
 looks for them.
 """
 import sys
+import warnings
 from pathlib import Path
 
 from .utils.shipped_configs import config_path, register_config_packages
@@ -20,6 +21,8 @@ def prepare_hosts() -> None:
     """
     check_host_packages()
     guard_multimodal()
+    # An operator that mmcv-lite lacks, and nothing of ours uses.
+    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
     register_config_packages()
 
 

@@ -97,6 +97,12 @@ def test_a_start_says_nothing_of_its_own(tmp_path):
                            'file: check the path\n')
 
 
+def test_an_import_warns_of_nothing(tmp_path):
+    """mmcv-lite warned of an operator that nothing here uses."""
+    done = run(sys.executable, '-c', 'import dora_mm.apis', cwd=tmp_path)
+    assert done.returncode == 0 and 'Warning' not in done.stderr
+
+
 def test_tools_end_by_run_main():
     for path in (ROOT / 'tools').rglob('*.py'):
         assert path.read_text().endswith('    run_main(main)\n'), path

@@ -10,6 +10,7 @@ config.py, a recipe with these videos and a frame interval that suits them.
 import argparse
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import List, Optional
 
@@ -66,9 +67,14 @@ def main(argv: Optional[List[str]] = None) -> None:
                          f'{args.workers}: give the number of cores')
     check_output_folder('--out-dir', args.out_dir)
     read_recipe(args.recipe)
-    files = find_video_files(args.videos)
+    files = find_video_files(args.videos, name='videos')
+    videos = []
+    for number, file in enumerate(files, 1):
+        print(f'looking at all frames of {file} ({number} of {len(files)})',
+              file=sys.stderr, flush=True)
+        videos.append(audit_video(file, args.workers))
     plan = AuditPlan(args.recipe, shlex.join(args.videos), args.store,
-                     args.gpu, [audit_video(f, args.workers) for f in files])
+                     args.gpu, videos)
     folder = Path(args.out_dir)
     write_audit(plan, folder)
     for name, value in plan.facts().items():

@@ -87,7 +87,7 @@ def parse_args(args=None):
 def find_sources(args):
     """Files to prepare, downloaded if need be; this job's, if several."""
     if args.videos:
-        return find_video_files(args.videos)
+        return find_video_files(args.videos, name='videos')
     names = parse_tours(args.walking_tours)
     folder = args.download_dir or args.out_dir.with_name(
         f'{args.out_dir.name}_originals')
@@ -125,7 +125,8 @@ def main(args=None):
         os._exit(130)
     print(summary_table(videos))
     for path, error in errors.items():
-        print(f'error: {path}: {error}', file=sys.stderr)
+        where = '' if path in str(error) else f'{path}: '
+        print(f'error: {where}{error}', file=sys.stderr)
     return 1 if errors else 0
 
 

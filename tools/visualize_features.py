@@ -1,11 +1,12 @@
-"""Attention maps and principal components of an image or a video.
+"""Attention maps and principal components of images or a video.
 
 Example: python tools/visualize_features.py walk.mp4 work_dirs/run/iter_N.pth
 
 Writes one picture for each frame, from left to right: the frame, the three
 main components of its patch features as colours (the same ones in all
-frames), the attention of [CLS] in the last layer, mean and each head. Frames
-of a video also become NAME_features.mp4.
+frames of a video), the attention of [CLS] in the last layer, mean and each
+head. Frames of a video also become NAME_features.mp4. Of a folder each image
+is drawn; NAME_features.json lists what the pictures are of.
 """
 import argparse
 from pathlib import Path
@@ -22,7 +23,7 @@ def parse_args(args=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('input', help='image or video file')
+    parser.add_argument('input', help='image, folder of images, or video')
     parser.add_argument(
         'model',
         type=find_config,
@@ -54,36 +55,64 @@ def parse_args(args=None):
     return parser.parse_args(args)
 
 
+def find_titles(args):
+    """A title for each picture that is going to be drawn.
+
+    Returns:
+        list[str]: The name of an image, in its folder if one was given, or
+        file and second of a frame.
+    """
+    from dora_mm.datasets.evaluation.image_source import ImageSource
+    from dora_mm.datasets.evaluation.read_image import IMAGE_EXTENSIONS
+    path = Path(args.input)
+    if path.is_dir():
+        return [item['name'] for item in ImageSource(path).items]
+    if path.suffix.lower() in IMAGE_EXTENSIONS:
+        return [path.name]
+    seconds = (args.start + i * args.interval for i in range(args.num_frames))
+    return [f'{path.name} at {second:.2f} s' for second in seconds]
+
+
+def draw(args, inferencer, titles):
+    """The pictures, one at a time; those of a video share their colours."""
+    from dora_mm.visualization.feature_maps import (feature_strip, pca_colours,
+                                                    with_caption)
+    path, is_folder = Path(args.input), Path(args.input).is_dir()
+    entries = [path / title for title in titles] if is_folder else [path]
+    titles = iter(titles)
+    for entry in entries:
+        found = inferencer(entry, args.num_frames, args.interval, args.start)
+        colours = pca_colours(found['patches'])
+        for parts in zip(found['frames'], found['attention'], colours):
+            yield with_caption(feature_strip(*parts), next(titles))
+
+
 def visualize(args):
     """Write ``NAME_NNN.png`` and, of a video, ``NAME_features.mp4``."""
     from dora_mm.apis import DoRAInferencer
     from dora_mm.utils.claim_outputs import claim_outputs
-    from dora_mm.visualization.feature_maps import feature_strip, pca_colours
     from dora_mm.visualization.write_images import write_mp4, write_png
-    if Path(args.input).is_dir():
-        raise ValueError('input must be an image or a video, but got the '
-                         f'folder {args.input}: give one file')
     check_output_folder('--out-dir', args.out_dir)
     inferencer = DoRAInferencer(
         args.model, args.key, args.size, **given_options(args))
-    found = inferencer(args.input, args.num_frames, args.interval, args.start)
-    folder = Path(args.out_dir)
-    name = claim_outputs(
-        folder,
-        args.input,
-        'features',
-        r'\d+\.png|features\.mp4',
-        model=args.model)
-    strips = [
-        feature_strip(*parts)
-        for parts in zip(found['frames'], found['attention'],
-                         pca_colours(found['patches']))
-    ]
-    for number, strip in enumerate(strips):
+    folder, titles, strips = Path(args.out_dir), find_titles(args), []
+    for number, strip in enumerate(draw(args, inferencer, titles)):
+        if not number:
+            # not before: a wrong argument leaves no empty folder behind
+            name = claim_outputs(
+                folder,
+                args.input,
+                'features',
+                r'\d+\.png|features\.mp4',
+                model=args.model,
+                pictures=titles)
         write_png(folder / f'{name}_{number:03}.png', strip)
+        if not Path(args.input).is_dir():
+            strips.append(strip)
     if len(strips) > 1:
         write_mp4(folder / f'{name}_features.mp4', strips, args.interval)
-    print(f'{len(strips)} pictures written to {folder}')
+    print(f'{len(titles)} picture{"s" * (len(titles) > 1)} written to '
+          f'{folder}')
 
 
 def main(argv=None):

@@ -96,8 +96,8 @@ def visualize(args):
         gaps = clip.indices[1:] - clip.indices[:-1]
         seconds = (gaps[0] if len(gaps) else clip.fps) / clip.fps
     write_mp4(folder / f'{name}_tracks.mp4', panels, float(seconds))
-    print(f'{len(panels)} panels of {args.num_clips} clips written to '
-          f'{folder}')
+    print(f'{len(panels)} panel{"s" * (len(panels) > 1)} of {number + 1} clip'
+          f'{"s" * (number > 0)} written to {folder}')
 
 
 def main(argv=None):

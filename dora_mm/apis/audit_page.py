@@ -1,6 +1,8 @@
 """An audit of videos as a page, pictures and a config to start from."""
+import re
 from pathlib import Path
 from typing import List, Sequence
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -56,6 +58,11 @@ of a picture with a later one of its shot.
 {pictures}
 """
 
+_UNKNOWN = dict(
+    lightness='there is no frame',
+    motion='no two samples follow one another in a shot',
+    novelty='it looks back 10 s, and the video is shorter')
+
 
 def write_audit(plan: AuditPlan, folder: Path) -> None:
     """Write ``README.md``, ``config.py`` and a picture of each video.
@@ -68,12 +75,14 @@ def write_audit(plan: AuditPlan, folder: Path) -> None:
         OSError: If it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_pictures(folder)
     pictures = []
     for number, video in enumerate(plan.videos):
         name = f'{number:03d}_{Path(video.path).stem}.png'
         with atomic_file(folder / name) as file:
             plot_video(video, file.temporary)
-        pictures.append(f'### {Path(video.path).name}\n\n![]({name})')
+        # what Markdown reads otherwise: spaces, brackets
+        pictures.append(f'### {Path(video.path).name}\n\n![]({quote(name)})')
     config = folder / 'config.py'
     with atomic_file(config) as file:
         file.temporary.write_text(
@@ -88,6 +97,15 @@ def write_audit(plan: AuditPlan, folder: Path) -> None:
                 interval=plan.interval))
     with atomic_file(folder / 'README.md') as file:
         file.temporary.write_text(_page(plan, config, pictures))
+
+
+def _remove_pictures(folder: Path) -> None:
+    """Those that the page of an earlier audit in the folder shows."""
+    page = folder / 'README.md'
+    text = page.read_text() if page.is_file() else ''
+    if text.startswith('# Audit of'):
+        for name in re.findall(r'^!\[\]\((\d{3,}_[^/]*\.png)\)$', text, re.M):
+            (folder / unquote(name)).unlink(missing_ok=True)
 
 
 def _page(plan: AuditPlan, config: Path, pictures: List[str]) -> str:
@@ -130,6 +148,12 @@ def _advice(plan: AuditPlan) -> str:
         lines.append('Less than an hour is useful: expect less than of the '
                      'hours-long videos of the paper.')
     lines += [
+        f'{Path(v.path).name} has {min(v.size)} pixels on its short side, '
+        f'fewer than the {plan.crop_size} of a crop: what training sees is '
+        'enlarged, and blurred.' for v in plan.videos
+        if min(v.size) < plan.crop_size
+    ]
+    lines += [
         f'{Path(v.path).name} hardly changes: half of what changes takes more '
         'than 10 s, as with a camera that stands.' for v in plan.videos
         if v.half_life is None
@@ -140,7 +164,7 @@ def _advice(plan: AuditPlan) -> str:
 def _row(plan: AuditPlan, video: AuditedVideo) -> str:
     left_out = video.excluded_seconds()
     cells = [
-        Path(video.path).name,
+        Path(video.path).name.replace('|', '\\|'),
         f'{_minutes(video, video.num_frames):.2f}',
         f'{_minutes(video, video.useful_frames):.2f}',
         f'{video.size[0]}x{video.size[1]}', f'{float(video.fps):.5g}',
@@ -178,8 +202,11 @@ def plot_video(video: AuditedVideo, path: Path) -> None:
     rows = figure.subplots(4, 1)
     for axes, name in zip(rows, ('lightness', 'motion', 'novelty')):
         values = getattr(video, name)
-        times = np.linspace(0, video.seconds[-1], len(values))
-        axes.plot(times, values, linewidth=0.8)
+        axes.plot(video.times_of(name), values, linewidth=0.8)
+        if not np.isfinite(values).any():
+            axes.text(
+                0.5, 0.5, 'not known: ' + _UNKNOWN[name], ha='center',
+                transform=axes.transAxes)
         for cut in video.cuts:
             axes.axvline(
                 float(cut / video.fps), color='tab:red', linewidth=0.5)
@@ -195,10 +222,14 @@ def plot_video(video: AuditedVideo, path: Path) -> None:
     lags = np.arange(len(video.correlation)) * video.sample_seconds
     rows[3].plot(lags, video.correlation)
     if video.half_life is not None:
-        rows[3].axvline(video.half_life, color='tab:green')
-        rows[3].annotate(f'half-life {video.half_life:.2f} s',
-                         (video.half_life, 1), (5, -8),
-                         textcoords='offset points')
+        half = float(np.interp(video.half_life, lags, video.correlation))
+        rows[3].plot(video.half_life, half, 'o', color='tab:green')
+        rows[3].axhline(2 * half - 1, color='tab:gray', linestyle='--')
+        rows[3].annotate(
+            f'half-life {video.half_life:.2f} s: {half:.2f}, half way from 1 '
+            f'to {2 * half - 1:.2f}, of unrelated pictures (dashed)',
+            (video.half_life, half), (8, 4),
+            textcoords='offset points')
     rows[3].set_ylabel('correlation')
     rows[3].set_xlabel('seconds between two pictures')
     figure.savefig(path, dpi=100)

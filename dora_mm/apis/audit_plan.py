@@ -40,6 +40,10 @@ class AuditPlan:
         self.clip_len: int = dataset.clip_len
         self.start_stride: int = dataset.get('start_stride', 1)
         self.has_stride = dataset.get('frame_stride') is not None
+        # Pixels of the clip that views are made of; 0 if it is not cropped.
+        self.crop_size: int = next(
+            (step['size'] for step in dataset.pipeline
+             if step['type'] == 'dora_mm.ClipRandomResizedCrop'), 0)
         self.epochs: int = cfg.train_cfg.max_epochs
         self.interval = recommend_interval(self.videos, self.clip_len)
 

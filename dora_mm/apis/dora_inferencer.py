@@ -11,6 +11,7 @@ from torch import Tensor
 from dora_mm.datasets.evaluation.image_source import ImageSource
 from dora_mm.datasets.evaluation.read_image import IMAGE_EXTENSIONS, read_image
 from dora_mm.models import ModelLoader
+from dora_mm.models.evaluators.check_image_memory import check_image_memory
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD, resize_frames
 from dora_mm.visualization.clip_tracks import read_clips
 
@@ -48,8 +49,8 @@ class DoRAInferencer:
 
     Raises:
         ValueError: If the source is missing, unsafe, unknown or incomplete,
-            ``size`` is less than a patch, ``batch_size`` less than 1, or
-            ``channel_order`` not known.
+            ``size`` is less than a patch or more than fits into memory,
+            ``batch_size`` less than 1, or ``channel_order`` not known.
     """
 
     def __init__(self,
@@ -80,6 +81,7 @@ class DoRAInferencer:
             raise ValueError(
                 f'size must be at least {self.backbone.patch_size} pixels, a '
                 f'patch, but got {size}: raise it')
+        check_image_memory(size, batch_size, self.backbone)
         self.size = size
         self.batch_size = batch_size
         self.channel_order = channel_order
@@ -146,10 +148,10 @@ class DoRAInferencer:
                     'pixels must be uint8 (H, W, 3) or (T, H, W, 3), but got '
                     f'{inputs.dtype} {inputs.shape}: convert them')
             return frames[..., ::-1] if self.channel_order == 'bgr' else frames
-        if not Path(inputs).is_file():
+        if not isinstance(inputs, (str, Path)) or not Path(inputs).is_file():
             raise ValueError(
-                f'inputs must be an image, a video or an array, but {inputs} '
-                'is not a file: check the path')
+                'inputs must be an image, a video or an array, but '
+                f'{inputs} is not a file: check the path')
         if Path(inputs).suffix.lower() in IMAGE_EXTENSIONS:
             return read_image(inputs, upright=True)[None]
         clip, = read_clips(

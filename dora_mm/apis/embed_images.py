@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dora_mm.datasets.evaluation.image_source import ImageSource
 from dora_mm.evaluation.progress import progress
+from dora_mm.models.evaluators.check_image_memory import check_image_memory
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
 from dora_mm.utils.write_json import write_json
 
@@ -76,6 +77,7 @@ def embed_images(source: ImageSource,
     if size < 1 or size % (patch or 1):
         raise ValueError(f'size must be a multiple of {patch} pixels, a '
                          f'patch, but got {size}: change it')
+    check_image_memory(size, batch_size, backbone)
     names = hashlib.sha256(json.dumps(source.items).encode()).hexdigest()
     store = _Store(
         Path(out_dir), len(source),

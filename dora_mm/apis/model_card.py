@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any, List, Union
 
 import torch
+from mmengine.config import Config
 
 from dora_mm.checkpoints import checkpoint_config, convert
 from dora_mm.checkpoints.read_checkpoint import read_checkpoint
 from dora_mm.checkpoints.safe_load import sha256_of
+from dora_mm.engine.check_keys import RUNNER
 from dora_mm.models import build_backbone
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.read_json import read_json
@@ -188,8 +190,11 @@ def _results(source: Path, published: Path) -> str:
 
 
 def _config(checkpoint: Any) -> str:
+    """What the run has read of its config, without the file's variables."""
     try:
-        text = checkpoint_config(checkpoint).pretty_text
+        cfg = checkpoint_config(checkpoint)
+        read = {name: value for name, value in cfg.items() if name in RUNNER}
+        text = Config(read).pretty_text
     except (AttributeError, KeyError, TypeError, ValueError):
         return 'The checkpoint has none.'
     return f'```python\n{text.strip()}\n```'

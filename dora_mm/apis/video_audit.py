@@ -60,6 +60,20 @@ class AuditedVideo:
         """From one sample to the next."""
         return float(self.seconds[1]) if len(self.seconds) > 1 else 0.
 
+    def times_of(self, name: str) -> np.ndarray:
+        """When the values of a curve were taken.
+
+        Args:
+            name (str): 'lightness', 'motion' or 'novelty'.
+
+        Returns:
+            np.ndarray: float64, seconds, as many as there are values.
+        """
+        every = 1
+        if name == 'novelty':
+            every = _novelty_samples(self.sample_seconds)
+        return self.seconds[::every]
+
     @property
     def useful_frames(self) -> int:
         """Frames that training does not leave out."""
@@ -124,6 +138,11 @@ def audit_video(path: str, workers: Optional[int] = None) -> AuditedVideo:
         **_dynamics(film, frames, float(film.step / film.fps)))
 
 
+def _novelty_samples(step: float) -> int:
+    """Samples from one look of novelty to the next, of ``step`` seconds."""
+    return max(1, round(_NOVELTY_STEP / step)) if step else 1
+
+
 def _dynamics(film: FilmMeasures, frames: np.ndarray, step: float) -> dict:
     luma = np.ascontiguousarray(film.samples[..., 0])
     stretches = film_dynamics.stretches_of(frames, film.excluded, film.cuts)
@@ -135,7 +154,7 @@ def _dynamics(film: FilmMeasures, frames: np.ndarray, step: float) -> dict:
     if used.any():
         unrelated = float(np.square(units[used].mean(0)).sum())
         half_life = film_dynamics.half_life(correlation, unrelated)
-    every = max(1, round(_NOVELTY_STEP / step))
+    every = _novelty_samples(step)
     return dict(
         motion=film_dynamics.motion(luma, stretches, step),
         novelty=film_dynamics.novelty(units[::every], used[::every],

@@ -56,8 +56,9 @@ def _named(**kinds: Any) -> Dict[str, Parameter]:
 
 
 _LOADER = {**_signature(DataLoader), **_named(num_batch_per_epoch=int)}
-# Without hooks a run has no guards, and its teacher stays as it was.
-_RUNNER = {
+# All that is read of a config as a whole; the rest are its variables. Without
+# hooks a run has no guards, and its teacher stays as it was.
+RUNNER = {
     **_signature(Runner),
     **_named(
         default_hooks=dict,
@@ -173,7 +174,7 @@ def _known(path: str, part: dict,
            registry: Optional[Registry]) -> Tuple[Arguments, bool]:
     """What is read of a dict, and whether this is all."""
     if not path:
-        return _RUNNER, True
+        return RUNNER, True
     section = path[:-1]
     if section in _FIXED:
         return _FIXED[section], True

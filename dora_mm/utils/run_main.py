@@ -1,6 +1,5 @@
 import logging
 import sys
-import warnings
 from typing import Callable
 
 SENTENCES = (ValueError, RuntimeError, OSError, ImportError)
@@ -61,8 +60,7 @@ def _reason(error: BaseException) -> str:
 def _be_quiet() -> None:
     """Leave out what the hosts say at every start of a program.
 
-    mmengine prints what is logged to no logger, whatever its level, and mmcv
-    warns of ops that neither pretraining nor an evaluation of ours uses.
+    mmengine prints what is logged to no logger, whatever its level.
     """
     try:
         import mmengine
@@ -78,4 +76,3 @@ def _be_quiet() -> None:
             print_log(msg, logger, level)
 
     mmengine.print_log = host.print_log = print_from_info_on
-    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')

@@ -15,7 +15,7 @@ def _natural_key(path: Path) -> Tuple:
     return tuple(int(p) if p.isdecimal() else p for p in pieces)
 
 
-def _files_of_folder(folder: Path) -> List[Path]:
+def _files_of_folder(folder: Path, name: str) -> List[Path]:
     # A leading dot marks unfinished downloads and macOS resource forks.
     files = [
         path for path in folder.rglob('*')
@@ -24,9 +24,9 @@ def _files_of_folder(folder: Path) -> List[Path]:
     ]
     if not files:
         raise ValueError(
-            f'no video found in the folder {str(folder)!r}. Put files with '
-            f'one of the extensions {", ".join(VIDEO_EXTENSIONS)} there, or '
-            'name the files in video')
+            f'{name} must be videos, but got the folder {str(folder)!r}, with '
+            f'no video found ({", ".join(VIDEO_EXTENSIONS)}): name the files '
+            'themselves')
     return sorted(files, key=_natural_key)
 
 
@@ -52,7 +52,8 @@ def check_video_file(path: PathLike) -> None:
 
 
 def find_video_files(video: Union[PathLike, Sequence[PathLike]],
-                     data_root: PathLike = '') -> List[str]:
+                     data_root: PathLike = '',
+                     name: str = 'video') -> List[str]:
     """List the video files that a user names.
 
     Args:
@@ -61,6 +62,8 @@ def find_video_files(video: Union[PathLike, Sequence[PathLike]],
             10); a file may have any extension.
         data_root (str | Path): Folder that relative paths start from.
             Defaults to '', the working directory.
+        name (str): What the user set ``video`` by, for messages. Defaults to
+            'video', the argument of the data set.
 
     Returns:
         list[str]: Paths of existing files, in the order given.
@@ -74,22 +77,23 @@ def find_video_files(video: Union[PathLike, Sequence[PathLike]],
         video = [video]
     if not isinstance(video, (list, tuple)) or not all(
             isinstance(v, (str, os.PathLike)) for v in video):
-        raise TypeError('video must be a path or a list of paths, but got '
+        raise TypeError(f'{name} must be a path or a list of paths, but got '
                         f'{video!r}')
     files = []
-    for name in video:
-        path = Path(data_root).expanduser() / Path(name).expanduser()
+    for entry in video:
+        path = Path(data_root).expanduser() / Path(entry).expanduser()
         if path.is_dir():
-            files.extend(_files_of_folder(path))
+            files.extend(_files_of_folder(path, name))
         elif path.is_file():
             files.append(path)
         else:
+            root = f', and data_root, {str(data_root)!r}' if data_root else ''
             raise ValueError(
-                f'the video {str(path)!r} does not exist. Check video '
-                f'({str(name)!r}) and data_root ({str(data_root)!r})')
+                f'{name} must be files or folders, but got {str(path)!r}, '
+                f'which does not exist: check the path{root}')
     if not files:
-        raise ValueError('video is an empty list: name at least one file '
-                         'or folder')
+        raise ValueError(f'{name} must be at least one file or folder, but '
+                         'got an empty list: name one')
     for path in files:
         check_video_file(path)
     return [str(path) for path in files]

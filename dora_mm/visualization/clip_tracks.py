@@ -89,9 +89,9 @@ def read_clips(video: Union[str, Path],
         if needed > reader.num_frames:
             raise ValueError(
                 f'{video} has {reader.num_frames} frames, but {num_clips} '
-                f'clips of {clip_len} frames, {step} apart, from frame '
-                f'{first} on need {needed}: lower the number of clips or '
-                'frames, the start or the interval')
+                f'clip{"s" * (num_clips > 1)} of {clip_len} frames, {step} '
+                f'apart, from frame {first} on need {needed}: ' +
+                _remedy((reader.num_frames - 1 - first) // step + 1, clip_len))
         for number in range(num_clips):
             steps = np.arange(number * clip_len, (number + 1) * clip_len)
             indices = first + steps * step
@@ -101,6 +101,16 @@ def read_clips(video: Union[str, Path],
             yield Clip(frames, indices, fps)
     finally:
         reader.close()
+
+
+def _remedy(frames: int, clip_len: int) -> str:
+    """What fits where ``frames`` can be taken; by options and arguments."""
+    if frames < 1:
+        return 'lower --start (start)'
+    if frames < clip_len:
+        return (f'{frames} of a clip fit: lower --num-frames (num_frames) to '
+                'that, or --interval (interval) or --start (start)')
+    return f'give --num-clips {frames // clip_len} (num_clips) or less'
 
 
 def _central_square(frames: np.ndarray) -> np.ndarray:

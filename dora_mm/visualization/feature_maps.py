@@ -5,7 +5,14 @@ Letters: T frames, H heads, h, w rows and columns of patches, D channels.
 import cv2
 import numpy as np
 
-from .image_ops import heat, note
+from .image_ops import heat, note, wrap_text
+
+_LEAST = 96  # pixels of a picture with text on it
+_CAPTION = (
+    'From left to right: the frame; components: the three main ones of the '
+    'patch tokens, as red, green and blue; the attention of [CLS] in the last '
+    'layer, mean and each head (from 0), dark to bright from its lowest to '
+    'its highest value, which is written as a multiple of a uniform map.')
 
 
 def pca_colours(patches: np.ndarray) -> np.ndarray:
@@ -67,7 +74,30 @@ def feature_strip(frame: np.ndarray, attention: np.ndarray,
     return np.concatenate(pictures, axis=1)
 
 
+def with_caption(strip: np.ndarray, title: str) -> np.ndarray:
+    """A strip with what it is, and what its pictures are, below it.
+
+    Args:
+        strip (np.ndarray): uint8 (H', W', 3), RGB, of :func:`feature_strip`.
+        title (str): Of the frame.
+
+    Returns:
+        np.ndarray: uint8, the strip, and below it black text on white where
+        the strip is at least 96 pixels high; smaller ones stay as they are.
+    """
+    if len(strip) < _LEAST:
+        return strip
+    scale, line = 0.45, 18
+    lines = wrap_text(f'{title}. {_CAPTION}', strip.shape[1] - 8, scale)
+    height = line * len(lines) + 8
+    below = np.full((height + height % 2, strip.shape[1], 3), 255, np.uint8)
+    for i, text in enumerate(lines):
+        cv2.putText(below, text, (4, line * (i + 1) - 3),
+                    cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([strip, below])
+
+
 def _named(picture: np.ndarray, name: str) -> np.ndarray:
     height, width = picture.shape[:2]
-    room = min(height, width) // 8 >= 12  # else it would hide the picture
+    room = min(height, width) >= _LEAST  # else it would hide the picture
     return note(picture, name, 0.4) if room else picture

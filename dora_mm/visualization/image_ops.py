@@ -1,4 +1,6 @@
 """Pictures out of pictures and maps."""
+from typing import List
+
 import cv2
 import numpy as np
 
@@ -51,3 +53,25 @@ def note(image: np.ndarray, text: str, scale: float) -> np.ndarray:
     cv2.putText(image, text, (4, bottom - base - 1), font, scale,
                 (255, 255, 255), 1, cv2.LINE_AA)
     return image
+
+
+def wrap_text(text: str, width: int, scale: float) -> List[str]:
+    """Break a sentence into lines of at most ``width`` pixels.
+
+    Args:
+        text (str): Words.
+        width (int): Pixels; a longer word has a line of its own.
+        scale (float): Of OpenCV's plain font.
+
+    Returns:
+        list[str]: Lines.
+    """
+    lines = ['']
+    for word in text.split():
+        longer = f'{lines[-1]} {word}'.strip()
+        size, _ = cv2.getTextSize(longer, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        if lines[-1] and size[0] > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

@@ -10,16 +10,20 @@ import cv2
 import numpy as np
 
 from dora_mm.utils.pixels import RGB_MEAN, resize_frames
-from .image_ops import blend, grey, heat, note
+from .image_ops import blend, grey, heat, note, wrap_text
 
 _ROWS = ('attention', 'raw tracks', 'refined tracks', 'masks')
-_LEGEND = (
+_MIXED = ('Numbered colours: the objects, counted from 0 as in arrays. {}'
+          'pixel has the colour of its strongest object, dimmed to grey where '
+          'none is strong.')
+_PANEL_LEGEND = (
     'Heat: dark where a map is lowest, bright where it is highest; peak: its '
-    'highest value, 1.00x for a uniform map.',
-    'Borders and numbered colours: the objects. Together, a pixel has the '
-    'colour of its strongest object, dimmed to grey where none is strong.',
+    'highest value, 1.00x for a uniform map. Heads are counted from 0, too.',
+    _MIXED.format('Borders have them as well. All together, a '),
     'Masks: what is kept for the student, together as outlines; the flat '
     'colour is hidden from it.')
+_OVERVIEW_LEGEND = (_MIXED.format('A '),
+                    'Masks: outlines of what is kept for the student.')
 _BACKGROUND = (250, 250, 250)
 _INK = (30, 30, 30)
 Tracks = Mapping[str, np.ndarray]  # see track_clip
@@ -73,7 +77,7 @@ class TrackVisualizer:
         num_heads = tracks['head_attn'].shape[1]
         others = [head for head in range(num_heads) if head not in heads]
         columns = ['frame, all objects'] + [
-            f'object {i + 1} (head {head})' for i, head in enumerate(heads)
+            f'object {i} (head {head})' for i, head in enumerate(heads)
         ]
         columns += ['other heads: attention'] * math.ceil(
             len(others) / len(_ROWS))
@@ -85,7 +89,8 @@ class TrackVisualizer:
             for i, head in enumerate(others):
                 cells[i % len(_ROWS), 1 + len(heads) + i // len(_ROWS)] = (
                     self._heat(frame, attn[head], f'head {head} '))
-            panels.append(self._grid(cells, _ROWS, columns, title))
+            panels.append(
+                self._grid(cells, _ROWS, columns, title, _PANEL_LEGEND))
         return panels
 
     def draw_overview(self, frames: np.ndarray, tracks: Tracks,
@@ -108,7 +113,8 @@ class TrackVisualizer:
                 (row, t): image
                 for row, image in enumerate(self._together(frame, tracks, t))
             })
-        return self._grid(cells, ('frame', ) + _ROWS[1:], captions, title)
+        return self._grid(cells, ('frame', ) + _ROWS[1:], captions, title,
+                          _OVERVIEW_LEGEND)
 
     def _object_cells(self, frame: np.ndarray, tracks: Tracks,
                       t: int) -> Cells:
@@ -183,7 +189,7 @@ class TrackVisualizer:
         for i, colour in enumerate(_colours(number)):
             x, y = i * side, self.cell - side
             image[y:, x:x + side] = colour
-            self._text(image, str(i + 1), x + side // 4, y + 0.8 * side)
+            self._text(image, str(i), x + side // 4, y + 0.8 * side)
         return image
 
     def _masked(self, frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -228,7 +234,7 @@ class TrackVisualizer:
                     self.font * scale, colour, 1, cv2.LINE_AA)
 
     def _grid(self, cells: Cells, rows: Sequence[str], columns: Sequence[str],
-              title: str) -> np.ndarray:
+              title: str, sentences: Sequence[str]) -> np.ndarray:
         """Put cells in place, with labels left, above, a title, a legend."""
         pitch, line = self.cell + self.gap, int(60 * self.font)
         left = self.gap + max(
@@ -236,7 +242,10 @@ class TrackVisualizer:
             for row in rows) + 2 * self.gap
         top = 2 * line
         bottom, width = top + len(rows) * pitch, left + len(columns) * pitch
-        legend = [part for text in _LEGEND for part in self._wrap(text, width)]
+        legend = [
+            part for text in sentences
+            for part in wrap_text(text, width - 2 * self.gap, self.font)
+        ]
         height = bottom + int((0.7 * len(legend) + 0.5) * line)
         image = np.full((height + height % 2, width + width % 2, 3),
                         _BACKGROUND, np.uint8)
@@ -251,19 +260,6 @@ class TrackVisualizer:
         for i, text in enumerate(legend):
             self._text(image, text, self.gap, bottom + 0.7 * (i + 1) * line)
         return image
-
-    def _wrap(self, text: str, width: int) -> List[str]:
-        """Break a sentence into lines of at most ``width`` pixels."""
-        lines = ['']
-        for word in text.split():
-            longer = f'{lines[-1]} {word}'.strip()
-            size, _ = cv2.getTextSize(longer, cv2.FONT_HERSHEY_SIMPLEX,
-                                      self.font, 1)
-            if lines[-1] and size[0] > width - 2 * self.gap:
-                lines.append(word)
-            else:
-                lines[-1] = longer
-        return lines
 
 
 def _colours(number: int) -> np.ndarray:

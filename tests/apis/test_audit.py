@@ -2,6 +2,8 @@
 import re
 import runpy
 from fractions import Fraction
+from pathlib import Path
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -68,6 +70,7 @@ def test_what_is_known_of_a_film(audited):
     # the pan: one of 128 pixels a frame
     assert np.median(audited.motion[291:]) == pytest.approx(
         FPS / 128, rel=0.1)
+    assert np.allclose(audited.times_of('novelty'), np.arange(35))
     # Nothing is old enough for 10 s; the whole period is old after 16.
     assert np.isnan(audited.novelty[:10]).all()
     assert np.nanmax(audited.novelty[16:23]) < 0.02
@@ -177,6 +180,27 @@ def test_interval_lets_half_of_the_frames_begin_a_clip(audited):
     assert interval == round(audited.half_life * 20) / 20
     # with 20 frames: 239 - 19 * step is half of 299 for a step of 4
     assert recommend_interval([audited], 20) == pytest.approx(0.45)
+
+
+def test_a_folder_shows_one_audit(tmp_path, capsys):
+    """The pictures of the first stayed, and a space broke their links."""
+    main = runpy.run_path(str(ROOT / 'tools/audit.py'))['main']
+    out, curve = tmp_path / 'out', r'^!\[\]\(([\w%.-]+)\)$'
+    pan = np.array([cv2.resize(f, (160, 96)) for f in moving_shot(3, 25)])
+    for name in ('my walk (1).mp4', 'b.mp4'):
+        write_video(tmp_path / name, np.repeat(pan[..., None], 3, -1),
+                    Fraction(FPS))
+        (out / '000_mine.png').touch() if out.exists() else out.mkdir()
+        main([str(tmp_path / name), '--out-dir', str(out), '--workers', '1'])
+        assert f'frames of {tmp_path / name} (1 of 1)' in capsys.readouterr(
+        ).err
+        page = (out / 'README.md').read_text()
+        shown = [unquote(link) for link in re.findall(curve, page, re.M)]
+        assert shown == [f'000_{Path(name).stem}.png']
+        assert f'{name} has 96 pixels on its short side, fewer than the 300' \
+            in page
+    assert {path.name for path in out.glob('*.png')} == {
+        '000_mine.png', '000_b.png'}
 
 
 def test_recipe_is_checked_before_videos_are_read():

@@ -102,9 +102,10 @@ def test_published_backbone_has_no_tracks(inferencer, run, tmp_path):
 
 @pytest.mark.parametrize(('inputs', 'options', 'message'), [
     ('no.mp4', {}, 'no.mp4 is not a file'),
+    (5, {}, 'inputs must be .* but 5 is not a file'),
     (np.zeros((8, 8)), {}, r'but got float64 \(8, 8\)'),
     ('v.mp4', dict(num_frames=9), '9 frames, 10 apart, from frame 0 on need '
-     '81'),
+     '81: 2 of a clip fit: lower .*num_frames'),
     ('bad.png', {}, 'bad.png cannot be decoded'),
 ])
 def test_mistakes_are_named(inferencer, tmp_path, inputs, options, message):
@@ -121,6 +122,10 @@ def test_needs_a_vit_and_a_patch():
         DoRAInferencer('colour')
     with pytest.raises(ValueError, match='at least 16 pixels, .* but got 8'):
         DoRAInferencer(DEMO, size=8)
+    with pytest.raises(ValueError, match='source must be .* but got 5: give'):
+        DoRAInferencer(5)
+    with pytest.raises(ValueError, match='size must be at most .* 8 images'):
+        DoRAInferencer(DEMO, size=100000)
     with pytest.raises(ValueError, match='batch_size must be at least 1'):
         DoRAInferencer(DEMO, batch_size=0)
     with pytest.raises(ValueError, match='bgr or rgb, but got gbr'):

@@ -161,6 +161,13 @@ def test_an_interrupted_run_goes_on(folder, backbone, tmp_path, monkeypatch):
         embed(source, backbone, out, feature='mean')
 
 
+def test_a_size_must_fit_into_memory(folder, backbone, tmp_path):
+    """At 100,000 pixels a batch is of terabytes."""
+    with pytest.raises(ValueError, match='size must be at most .* 2 images'):
+        embed(ImageSource(folder), backbone, tmp_path / 'out', size=100000)
+    assert not (tmp_path / 'out').exists()
+
+
 def test_the_command(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tool = runpy.run_path(str(ROOT / 'tools/embed.py'))

@@ -27,7 +27,7 @@ def source(tmp_path):
         dict(
             state_dict=build_model().state_dict(),
             meta=dict(
-                cfg=f'model = {model_cfg()!r}\n',
+                cfg=f'base_lr = 0.125\nmodel = {model_cfg()!r}\n',
                 iter=12,
                 epoch=3,
                 seed=5,
@@ -55,6 +55,7 @@ def test_card_says_what_is_known(source, tmp_path):
                  'No result was found beside the checkpoint',
                  '3 layers, 48 channels and 4 heads', 'num_objects=2'):
         assert line in card, line
+    assert 'base_lr' not in card  # of the file, which the run does not read
     # the weights are those of the published file, under other names
     state = torch.load(published, weights_only=True)['state_dict']
     found = read_hf(folder)['state_dict']

@@ -1,4 +1,5 @@
 """visualize_features.py and browse_dataset.py."""
+import json
 import runpy
 
 import cv2
@@ -35,6 +36,24 @@ def test_features_of_a_video(video, tmp_path):
                      ] + ['v_features.json', 'v_features.mp4']
     # 128 x 48 pixels; frame, components, mean and three heads
     assert cv2.imread(str(tmp_path / 'out/v_000.png')).shape == (48, 768, 3)
+
+
+def test_features_of_a_folder(tmp_path):
+    """Of photos of different sizes, as dora-mm embed takes one."""
+    (tmp_path / 'photos/b').mkdir(parents=True)
+    for name, shape in (('a.png', (60, 40, 3)), ('b/a.png', (40, 60, 3))):
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        cv2.imwrite(str(tmp_path / 'photos' / name), pixels)
+    tool = runpy.run_path(str(ROOT / 'tools/visualize_features.py'))
+    out = tmp_path / 'out'
+    tool['main']([
+        str(tmp_path / 'photos'), DEMO, '--size', '32', '--out-dir',
+        str(out)
+    ])
+    shapes = [cv2.imread(str(p)).shape for p in sorted(out.glob('*.png'))]
+    assert shapes == [(48, 6 * 32, 3), (32, 6 * 48, 3)]
+    record = json.loads((out / 'photos_features.json').read_text())
+    assert record['pictures'] == ['a.png', 'b/a.png']
 
 
 def test_architecture_of_a_foreign_file_is_asked_for(tmp_path):

@@ -144,3 +144,8 @@ def test_missing_things_are_errors(tmp_path, monkeypatch, capsys):
     assert run_main('--walking-tours', 'all', *out) == 1
     assert 'pip install yt-dlp' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+    (tmp_path / 'notes.mp4').write_text('hello')
+    assert run_main(tmp_path / 'notes.mp4', *out) == 1
+    error = capsys.readouterr().err
+    assert error.count('notes.mp4') == error.lower().count('download') == 1
+    assert not list((tmp_path / 'out').iterdir())

@@ -39,7 +39,10 @@ def test_clips_follow_one_another(tmp_path):
     (dict(start=float('nan')), 'at least 0'),
     (dict(frame_interval=0.01), 'half a frame'),
     (dict(frame_interval=0.), 'half a frame'),
-    (dict(clip_len=4), 'need 31'),
+    (dict(clip_len=4), 'need 31: 3 of a clip fit: lower --num-frames'),
+    (dict(num_clips=16, clip_len=3, frame_stride=4),
+     'give --num-clips 2 .num_clips. or less'),
+    (dict(start=3.), r'lower --start \(start\)'),
 ])
 def test_wrong_clips_are_refused(tmp_path, kwargs, message):
     path = write_video(tmp_path / 'v.mp4', 30, fps=10)

@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
-from dora_mm.visualization.feature_maps import feature_strip, pca_colours
+from dora_mm.visualization.feature_maps import (feature_strip, pca_colours,
+                                                with_caption)
 
 
 def test_components_are_those_of_all_frames():
@@ -52,3 +54,21 @@ def test_strip_names_its_pictures_where_there_is_room():
     for picture in pictures[1:]:
         corner, rest = picture[100:, :100], picture[:100]
         assert corner.max() > 200 > corner.min() and np.ptp(rest[..., 0]) == 0
+
+
+def test_a_strip_is_explained_below_it(monkeypatch):
+    ends = []
+    put = cv2.putText
+
+    def remember(image, text, place, font, scale, *rest):
+        ends.append(place[0] + cv2.getTextSize(text, font, scale, 1)[0][0])
+        assert place[1] < len(image)
+        return put(image, text, place, font, scale, *rest)
+
+    monkeypatch.setattr(cv2, 'putText', remember)
+    strip = np.full((112, 300, 3), 90, np.uint8)
+    shown = with_caption(strip, 'v.mp4 at 1.00 s')
+    assert (shown[:112] == strip).all() and shown[112:].min() < 50
+    assert len(shown) % 2 == 0 and len(ends) > 1 and max(ends) <= 300
+    small = np.full((48, 300, 3), 90, np.uint8)
+    assert with_caption(small, 'a') is small

@@ -35,7 +35,7 @@ def tracks():
 def cells(monkeypatch):
     """Panels as {(row, column): picture} instead of as one picture."""
 
-    def keep(self, pictures, rows, columns, title):
+    def keep(self, pictures, rows, columns, *texts):
         assert {row for row, _ in pictures} == set(range(len(rows)))
         assert {column for _, column in pictures} == set(range(len(columns)))
         return pictures
@@ -169,9 +169,17 @@ def test_panels_have_a_legend_and_overviews_a_key(frames, tracks, monkeypatch):
     monkeypatch.setattr(cv2, 'putText', remember)
     overview = TrackVisualizer(CELL).draw_overview(frames, tracks, 'abc', 'd')
     words = ' '.join(text for text, *_ in written)
-    for wanted in ('dimmed to grey', 'Borders', 'hidden from it', '1.00x'):
+    assert 'dimmed to grey' in words and 'counted from 0' in words
+    for absent in ('Heat', 'peak', 'Borders', 'flat colour'):
+        assert absent not in words
+    # one key a map of all objects, raw and refined, from 0 as heads are
+    keys = [text for text, *_ in written if text.isdigit()]
+    assert keys == [str(i) for i in range(OBJECTS)] * 2 * FRAMES
+    written.clear()
+    TrackVisualizer(CELL).draw_panels(frames, tracks, 'abc')
+    words = ' '.join(text for text, *_ in written)
+    for wanted in ('dimmed to grey', 'Borders', 'hidden from it', '1.00x',
+                   'object 0 (head 4)', 'counted from 0'):
         assert wanted in words
-    # one key a map of all objects, raw and refined
-    assert [text for text, *_ in written].count('2') == 2 * FRAMES
     assert all(fits for _, *both in written for fits in both)
     assert len(np.unique(overview[-CELL // 8:])) > 2

@@ -126,7 +126,7 @@ def browse(args):
     while (folder / f'clip{number:03}.png').exists():  # of an earlier run
         (folder / f'clip{number:03}.png').unlink()
         number += 1
-    print(f'{shown} clips written to {folder}')
+    print(f'{shown} clip{"s" * (shown > 1)} written to {folder}')
 
 
 def main(argv=None):

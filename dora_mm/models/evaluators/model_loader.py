@@ -49,10 +49,10 @@ class ModelLoader:
                  source: Union[str, Path],
                  config: Optional[Union[str, Path]] = None,
                  trust: bool = False) -> None:
-        if source is None:
+        if not isinstance(source, (str, Path)):
             raise ValueError(
                 f'source must be a checkpoint, a config file or {COLOUR!r}, '
-                'but got None: give a checkpoint, or set '
+                f'but got {source!r}: give a checkpoint, or set '
                 'model.backbone.source')
         self.source = str(source)
         self.trust = trust

@@ -124,6 +124,9 @@ class VideoPreparation:
                 return PreparedVideo(self.path, self.state, manifest,
                                      time.monotonic() - start)
             manifest, waits_for = self._prepare(pool, disk)
+        except ValueError:
+            self.store.remove_if_empty()
+            raise
         except BrokenProcessPool as error:
             raise RuntimeError(
                 'a worker process was killed, for lack of memory perhaps. Use '

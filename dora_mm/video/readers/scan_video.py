@@ -15,6 +15,7 @@ from .open_film import film_packets, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
 from .seek_to_key import (decode_after_seek, seek_to_key, skip_unless,
                           sound_from)
+from .video_decode_error import VideoDecodeError
 from .video_index import VideoIndex
 
 # Frames before which a fault at the end of a file does not reach.
@@ -259,8 +260,8 @@ def scan_video(path: str) -> VideoIndex:
         VideoIndex: With ``num_frames`` 0 if no frame can be decoded.
 
     Raises:
-        ValueError: If the file is not a video. The message names file and
-            remedy.
+        VideoDecodeError: If the file is not a video.
+        ValueError: If the header of a prepared one has changed.
     """
     if own_head_fits(path) is False:
         raise ValueError(f'{path!r} is damaged: its header has changed since '
@@ -269,9 +270,9 @@ def scan_video(path: str) -> VideoIndex:
     try:
         container, stream = open_film(path)
     except (av.error.FFmpegError, OSError) as error:
-        raise ValueError(
-            f'{path!r} ({os.path.getsize(path)} bytes) cannot be opened as a '
-            f'video: {error}. It may be cut short, or no video at all. '
+        raise VideoDecodeError(
+            path, f'its {os.path.getsize(path)} bytes cannot be opened as a '
+            f'video, since they are cut short or none ({error.strerror})',
             'Download it again or leave it out') from error
     with container:
         return _index_of(path, container, stream)

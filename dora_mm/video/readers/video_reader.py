@@ -49,6 +49,8 @@ class VideoReader(metaclass=ABCMeta):
             except FileNotFoundError as error:
                 raise VideoDecodeError(self.path, 'the file is gone',
                                        REPAIR) from error
+            except VideoDecodeError:
+                raise
             except (OSError, ValueError) as error:
                 raise VideoDecodeError(self.path,
                                        f'{type(error).__name__}: {error}',
