@@ -3,9 +3,11 @@
 Products and attention are kernels of their own. What lies between them,
 elementwise operations and reductions within a row of channels, is one kernel
 as far as it is connected, unless a product lies on a way between two parts.
-A reduction over rows, a gradient of weights, is a kernel of its own that
-computes its elementwise inputs again; those that read the same share one. A
-kernel reads what is made outside of it and writes what is used outside of it.
+A reduction over rows, a gradient of weights, computes its elementwise inputs
+again; those that read the same share a kernel, and that is part of a kernel
+which reduces within rows of the same numbers, if one is free (mix-order
+reductions, since PyTorch 2.10). A kernel reads what is made outside of it and
+writes what is used outside of it. The tests compare with Inductor's scheduler.
 """
 import operator
 
@@ -28,27 +30,52 @@ def fused_kernels(graph):
     stored = {
         _value(source)
         for node in graph.graph.nodes
-        if node.op == 'output' or _computes(node) and _is_alone(node)
+        if node.op == 'output' or _computes(node) and _is_product(node)
         for source in node.all_input_nodes
     }
-    kernels = []  # the nodes that each reads from, and its own
+    kernels, over_rows = [], []  # what each reads, and its nodes
     for node in nodes:
         if _reduces_rows(node):
             leaves = _leaves(node, stored)
-            same = [k for k in kernels if k[2] and k[0] & leaves]
+            same = [k for k in over_rows if k[0] & leaves]
             if same:
                 same[0][0].update(leaves)
                 same[0][1].append(node)
             else:
-                kernels.append((leaves, [node], True))
+                over_rows.append((leaves, [node]))
         elif groups[node][0] is node:
-            members = groups[node]
-            kernels.append((_outside(members), members, False))
-    stored |= {_value(leaf) for leaves, _, _ in kernels for leaf in leaves}
+            kernels.append((_outside(groups[node]), groups[node]))
+    kernels += _mix_orders(kernels, over_rows, groups)
+    stored |= {_value(leaf) for leaves, _ in kernels for leaf in leaves}
     return [
-        kernel for reads, members, _ in kernels
+        kernel for reads, members in kernels
         for kernel in _kernels(reads, members, stored)
     ]
+
+
+def _mix_orders(kernels, over_rows, groups):
+    """Let kernels that reduce within rows reduce over rows too; what is left
+    of those over rows."""
+    groups = {
+        **groups,
+        **{node: nodes
+           for _, nodes in over_rows for node in nodes}
+    }
+    free = [
+        k for k in kernels
+        if any(_is_reduction(node) and not _is_alone(node) for node in k[1])
+    ]
+    for leaves, nodes in over_rows:
+        values = set(map(_value, leaves))
+        for reads, members in free:
+            if values & set(map(_value, reads)) and not _passes(
+                    members, nodes, groups):
+                reads |= leaves
+                members += nodes
+                free = [k for k in free if k[1] is not members]
+                break
+        else:
+            yield leaves, nodes
 
 
 def _fuse(nodes):
@@ -123,9 +150,8 @@ def _kernels(reads, members, stored):
     for view in reads:
         read.setdefault(_value(view), []).append(_bytes(view))
     made = {value for value in stored if _maker(value) in members}
-    kind = 'fused'
-    if _reduces_rows(first):
-        kind, made = 'fused, over rows', members
+    made.update(filter(_reduces_rows, members))
+    kind = 'fused, over rows' if _reduces_rows(first) else 'fused'
     return [
         Kernel(None, kind, 0, False,
                sum(min(sum(v), _bytes(k)) for k, v in read.items()),
@@ -147,7 +173,14 @@ def _computes(node):
     return (
         node.op == 'call_function' and node.target is not operator.getitem
         and isinstance(node.target, torch._ops.OpOverload)
-        and not _is_constant(node) and not is_view(node.target))
+        and not _is_constant(node) and not _is_view(node))
+
+
+def _is_view(node):
+    """Whether a node moves no data; a copy in the same layout need not."""
+    if name_of(node.target) == 'clone':
+        return node.meta['val'].stride() == _val(node.args[0]).stride()
+    return is_view(node.target)
 
 
 def _is_constant(node):
@@ -179,8 +212,8 @@ def _value(node):
     """What a view is of: an input, an operation's result, or one of its
     results."""
     while node.op == 'call_function' and isinstance(
-            node.target, torch._ops.OpOverload) and is_view(
-                node.target) and node.all_input_nodes:
+            node.target,
+            torch._ops.OpOverload) and _is_view(node) and node.all_input_nodes:
         node = node.all_input_nodes[0]
     return node
 

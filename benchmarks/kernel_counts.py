@@ -65,8 +65,11 @@ def op_kernels(func, args, kwargs, out):
         if argument.alias_info and argument.alias_info.is_write
     ])
     read = {id(x): num_bytes(x) for x in inputs}
+    only_written = _tensors(kwargs.get('out'))
     if name_of(func) in ('fill_', 'zero_', 'copy_'):
-        del read[id(changed[0])]  # is only written
+        only_written = changed[:1]
+    for x in only_written:
+        del read[id(x)]
     written = {id(x): num_bytes(x) for x in (*outputs, *changed)}
     if is_view(func) or not written:
         return []
@@ -79,11 +82,12 @@ def op_kernels(func, args, kwargs, out):
     if func is ATTENTION_BACKWARD:
         # FlashAttention-2: output times its gradient; the gradients, queries'
         # summed in float32; which are made zero before and cast afterwards.
-        one = num_bytes(args[1])
-        parts = ((2, 0, 0), (0, 2, 0), (4, 4, flops), (2, 1, 0))
+        query, key = map(num_bytes, args[1:3])
+        both = 2 * (query + key)
+        parts = ((2 * query, 0, 0), (0, 2 * query, 0), (both, both, flops),
+                 (2 * query, query, 0))
         return [
-            kernel._replace(
-                flops=products, read=reads * one, written=writes * one)
+            kernel._replace(flops=products, read=reads, written=writes)
             for reads, writes, products in parts
         ]
     return [kernel]
