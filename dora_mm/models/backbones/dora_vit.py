@@ -177,11 +177,13 @@ class DoRAViT(VisionTransformer):
             raise ValueError("drop_hidden needs out_type='cls_token', but got "
                              f'{self.out_type!r}.')
         if mask_images is None:
-            patches, resolution = mask_patches(self.patch_embed, images, masks)
+            x, resolution = mask_patches(self.patch_embed, self._add_positions,
+                                         images, masks)
         else:
             patches, resolution = mask_pixels(self.patch_embed, images, masks,
                                               mask_images)
-        x, key_mask = self._add_positions(patches, resolution), None
+            x = self._add_positions(patches, resolution)
+        x, key_mask = self._drop_and_norm(x), None
         if drop_hidden:
             x, key_mask = drop_hidden_patches(x,
                                               masks.flatten(0, 2).flatten(1))
@@ -298,7 +300,8 @@ class DoRAViT(VisionTransformer):
     def _embed(self, x: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
         """Images (B, 3, h, w) to tokens (B, extra + N, D) and the grid."""
         patches, patch_resolution = self.patch_embed(x)
-        return self._add_positions(patches, patch_resolution), patch_resolution
+        x = self._add_positions(patches, patch_resolution)
+        return self._drop_and_norm(x), patch_resolution
 
     def _add_positions(self, x: Tensor,
                        patch_resolution: Tuple[int, int]) -> Tensor:
@@ -321,7 +324,14 @@ class DoRAViT(VisionTransformer):
                 patch_resolution,
                 mode=self.interpolate_mode,
                 num_extra_tokens=self.num_extra_tokens)
-        x = self.pre_norm(self.drop_after_pos(x + pos_embed))
+        return self._between_layers(x + pos_embed)
+
+    def _drop_and_norm(self, x: Tensor) -> Tensor:
+        """What follows the positions of tokens (B, extra + N, D)."""
+        return self._between_layers(self.pre_norm(self.drop_after_pos(x)))
+
+    def _between_layers(self, x: Tensor) -> Tensor:
+        """Tokens in the dtype that they have between layers."""
         device = x.device.type
         half = torch.is_autocast_enabled(device) and (
             torch.get_autocast_dtype(device) is torch.bfloat16)

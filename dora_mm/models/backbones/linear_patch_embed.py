@@ -2,10 +2,13 @@
 # N = r * c patches in rows and columns.
 from typing import Tuple
 
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from mmcv.cnn.bricks.transformer import PatchEmbed
 from torch import Tensor
+
+from ..utils.float32_product import product_dtype
 
 
 class LinearPatchEmbed(PatchEmbed):
@@ -52,6 +55,9 @@ class LinearPatchEmbed(PatchEmbed):
         x = x[..., :rows * height, :columns * width]
         x = x.unflatten(-1, (columns, width)).unflatten(-3, (rows, height))
         x = x.permute(0, 2, 4, 1, 3, 5)  # (B, r, c, C, p, p)
+        # One pass over the pixels, which would be copied and then cast.
+        x = x.to(
+            product_dtype(conv.weight), memory_format=torch.contiguous_format)
         x = F.linear(
             x.flatten(3).flatten(1, 2), conv.weight.flatten(1), conv.bias)
         if self.norm is not None:

@@ -6,32 +6,43 @@ from typing import Callable, Tuple
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..utils.recompute import recompute
 
 
-def mask_patches(patch_embed: nn.Module, images: Tensor,
+def mask_patches(patch_embed: nn.Module, add_positions: Callable,
+                 images: Tensor,
                  masks: Tensor) -> Tuple[Tensor, Tuple[int, int]]:
     """Project visible patches once, and one hidden patch for all.
+
+    Positions are added before the copies for K objects.
 
     Args:
         patch_embed (nn.Module): Images (B, 3, h, w) to patches (B, N, D) and
             their grid.
+        add_positions (Callable): Patches and their grid to tokens (B, S, D),
+            of which the last N are theirs.
         images (Tensor): (V, M, 3, h, w).
         masks (Tensor): (V, K, M, rows, columns), > 0 is visible.
 
     Returns:
-        tuple: Projected patches (V * K * M, N, D) and their grid.
+        tuple: Tokens (V * K * M, S, D) and the grid.
     """
     # The images are kept anyway, their unfolded patches need not be.
     visible, resolution = recompute(patch_embed, images.flatten(0, 1))
-    visible = visible.unflatten(0, images.shape[:2])  # (V, M, N, D)
     size = patch_embed.projection.kernel_size
     hidden, _ = patch_embed(images.new_zeros(1, 3, *size))
-    masks = masks.flatten(3)[..., None] > 0  # (V, K, M, N, 1)
-    patches = torch.where(masks, visible[:, None], hidden)
-    return patches.flatten(0, 2), resolution
+    hidden = hidden.expand(-1, visible.shape[1], -1)
+    visible, hidden = (
+        add_positions(patches, resolution) for patches in (visible, hidden))
+    visible = visible.unflatten(0, images.shape[:2])  # (V, M, S, D)
+    masks = masks.flatten(3)
+    extra = visible.shape[2] - masks.shape[3]
+    masks = F.pad(masks, (extra, 0), value=1)[..., None] > 0  # (V, K, M, S, 1)
+    x = torch.where(masks, visible[:, None], hidden)
+    return x.flatten(0, 2), resolution
 
 
 def mask_pixels(patch_embed: nn.Module, images: Tensor, masks: Tensor,
