@@ -65,8 +65,8 @@ frame[height // 3:height // 2, width // 3:width // 2] = 255
 cv2.imwrite(str(out / "mask.png"), frame[..., 0])
 ' "$out" "$frames"
 } &
-piece tests 60 "$python" -m pytest -q -k 'cuda or launches' \
-    tests/models/data_preprocessors
+piece tests 100 "$python" -m pytest -q -k 'cuda or launches' \
+    tests/models/data_preprocessors tests/models/utils
 wait
 
 for recipe in vit-s16_wt_released vit-s16_wt; do

@@ -72,3 +72,17 @@ def test_tensor_cores_leave_float32():
             for _ in range(2))
         module.linear_in_float32(x, weight)
     assert called == [(torch.bfloat16, torch.float32)]
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_cuda_equals_cpu():
+    torch.manual_seed(0)
+    x, weight = (
+        F.normalize(torch.randn(size, 256), dim=1).bfloat16()
+        for size in (7, 513))
+    torch.testing.assert_close(
+        module.linear_in_float32(x.cuda(), weight.cuda()).cpu(),
+        module.linear_in_float32(x, weight),
+        rtol=0,
+        atol=1e-6)

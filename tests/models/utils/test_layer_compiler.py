@@ -126,3 +126,20 @@ def test_a_backward_pass_that_fails_to_compile_is_found_in_time():
 def test_settings():
     with pytest.raises(TypeError, match="compile_layers.*'max-autotune'"):
         layer_compiler.LayerCompiler('max-autotune')
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_cuda_compiles_and_equals_eager():
+    losses = []
+    for setting in (False, None):
+        model = build_model(compile_layers=setting).cuda()
+        inputs = {name: clips.cuda() for name, clips in views().items()}
+        model.seed_step(0)
+        with torch.autocast('cuda', torch.bfloat16):
+            parts = model.loss(inputs)
+        loss = parts['loss_object'] + parts['loss_local']
+        loss.backward()
+        losses.append(loss.detach())
+    assert model.layer_compiler.setting is True  # it did not give up
+    torch.testing.assert_close(*losses, rtol=0.05, atol=0)

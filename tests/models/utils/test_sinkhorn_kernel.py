@@ -76,3 +76,16 @@ def test_a_cpu_does_not_try():
     head = SinkhornPrototypeHead()
     head._transport(torch.randn(2, 9, 3))
     assert head.fused is False
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_cuda_against_float64():
+    from dora_mm.models.utils import sinkhorn_knopp
+    from dora_mm.models.utils.sinkhorn_kernel import fused_sinkhorn_knopp
+    scores = torch.randn(4, 196, 3)
+    torch.testing.assert_close(
+        fused_sinkhorn_knopp(scores.cuda(), 0.05, 30).cpu(),
+        sinkhorn_knopp(scores.double(), 0.05, 30).float(),
+        rtol=1e-4,
+        atol=1e-5)
