@@ -202,7 +202,12 @@ def plot_video(video: AuditedVideo, path: Path) -> None:
     rows = figure.subplots(4, 1)
     for axes, name in zip(rows, ('lightness', 'motion', 'novelty')):
         values = getattr(video, name)
-        axes.plot(video.times_of(name), values, linewidth=0.8)
+        # a dot each where a line could have one end only
+        axes.plot(
+            video.times_of(name),
+            values,
+            linewidth=0.8,
+            marker='.' if len(values) < 100 else None)
         if not np.isfinite(values).any():
             axes.text(
                 0.5, 0.5, 'not known: ' + _UNKNOWN[name], ha='center',
@@ -218,18 +223,24 @@ def plot_video(video: AuditedVideo, path: Path) -> None:
                 alpha=0.3)
         axes.set_xlim(0, float(video.num_frames / video.fps))
         axes.set_ylabel(name)
+    rows[2].set_ylim(-0.05, 1.05)
     rows[2].set_xlabel('seconds')
     lags = np.arange(len(video.correlation)) * video.sample_seconds
     rows[3].plot(lags, video.correlation)
     if video.half_life is not None:
         half = float(np.interp(video.half_life, lags, video.correlation))
-        rows[3].plot(video.half_life, half, 'o', color='tab:green')
-        rows[3].axhline(2 * half - 1, color='tab:gray', linestyle='--')
-        rows[3].annotate(
-            f'half-life {video.half_life:.2f} s: {half:.2f}, half way from 1 '
-            f'to {2 * half - 1:.2f}, of unrelated pictures (dashed)',
-            (video.half_life, half), (8, 4),
-            textcoords='offset points')
+        rows[3].axhline(
+            2 * half - 1,
+            color='tab:gray',
+            linestyle='--',
+            label=f'unrelated pictures, {2 * half - 1:.2f}')
+        rows[3].plot(
+            video.half_life,
+            half,
+            'o',
+            color='tab:green',
+            label=f'half-life, {video.half_life:.2f} s: half way there')
+        rows[3].legend(loc='upper right', fontsize='small')
     rows[3].set_ylabel('correlation')
     rows[3].set_xlabel('seconds between two pictures')
     figure.savefig(path, dpi=100)

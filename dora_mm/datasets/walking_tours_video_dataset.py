@@ -117,8 +117,8 @@ class WalkingToursVideoDataset(Dataset):
                 'across_cuts=True for films of short shots')
         print_log(
             f'{len(self.videos)} video{"s" * (len(self.videos) > 1)}, '
-            f'{len(self)} clips, {time.monotonic() - started:.0f} s to '
-            'open',
+            f'{len(self)} clip{"s" * (len(self) > 1)}, '
+            f'{time.monotonic() - started:.0f} s to open',
             logger='current')
 
     @property
@@ -259,10 +259,11 @@ class WalkingToursVideoDataset(Dataset):
             return clips
         whole = clips._replace(cuts=cuts)
         lost = self._count(clips) - self._count(whole)
-        print_log(
-            f'{info.path!r}: {lost} clips are left out as they cross one of '
-            f'{len(cuts)} shot cuts.',
-            logger='current')
+        if lost:
+            print_log(
+                f'{info.path!r}: {lost} clip{"s" * (lost > 1)} left out, '
+                f'across {len(cuts)} shot cut{"s" * (len(cuts) > 1)}.',
+                logger='current')
         return whole
 
     def _count(self, clips: FileClips) -> int:

@@ -263,7 +263,7 @@ def test_file_shorter_than_a_clip(fake_files, caplog):
     dataset = WalkingToursVideoDataset(root, frame_interval=1)
     assert len(dataset) == 1
     assert 'short.mp4' in caplog.text and 'left out' in caplog.text
-    assert '1 video, 1 clips, 0 s to open' in caplog.text
+    assert '1 video, 1 clip, 0 s to open' in caplog.text
     with pytest.raises(ValueError, match='short.mp4.*70 frames.*clip_len'):
         WalkingToursVideoDataset(root / 'short.mp4', frame_interval=1)
 
