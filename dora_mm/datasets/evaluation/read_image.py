@@ -5,6 +5,8 @@ file. So an orientation that the file notes (EXIF) is not applied, for any
 data set, and the protocols of DINO on ImageNet do the same.
 """
 import io
+import struct
+import zlib
 from os import PathLike
 from pathlib import Path
 from typing import List, Union
@@ -57,15 +59,29 @@ def open_image(data: bytes, name: Union[str, PathLike]) -> Image.Image:
         first.
 
     Raises:
-        ValueError: If it cannot be decoded, or ends too early.
+        ValueError: If it cannot be decoded, ends too early, or does not fit
+            the checksums of a PNG.
     """
     try:
+        _check_png(data)
         image = Image.open(io.BytesIO(data))
         image.load()
     # a broken file leads PIL's decoders to errors of many kinds
     except Exception as error:
         raise ValueError(f'{name} cannot be decoded: {error}') from error
     return image
+
+
+def _check_png(data: bytes) -> None:
+    """PIL takes a palette whose name is damaged for none."""
+    place, end = 8, len(data)
+    while data.startswith(b'\x89PNG') and place + 12 <= end:
+        size, kind = struct.unpack_from('>I4s', data, place)
+        following = place + 12 + size
+        if zlib.crc32(data[place + 4:following - 4]) != int.from_bytes(
+                data[following - 4:following], 'big'):
+            raise ValueError(f'the checksum of its part {kind!r} differs')
+        place = end if kind == b'IEND' else following
 
 
 def read_bytes(path: Union[str, PathLike]) -> bytes:

@@ -113,3 +113,24 @@ def test_files_in_the_order_of_their_numbers(tmp_path):
     for name in ('10.jpg', '9.JPG', '._9.jpg', 'Thumbs.db', '.DS_Store'):
         (tmp_path / name).touch()
     assert [p.name for p in image_files(tmp_path)] == ['9.JPG', '10.jpg']
+
+
+def test_no_wrong_bit_of_a_png_is_shown():
+    """In the name of the palette one made grey of its colours."""
+    stream = io.BytesIO()
+    mask = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8), 'P')
+    mask.putpalette(np.random.default_rng(0).bytes(768))
+    mask.save(stream, 'PNG')
+    data = stream.getvalue()
+    right = decode_image(data, 'sound.png')
+    for place in range(8, len(data)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << place % 8
+        try:
+            shown = decode_image(bytes(damaged), 'damaged.png')
+        except ValueError as error:
+            assert 'damaged.png' in str(error)
+        else:  # in the mark of the end
+            assert place >= len(data) - 12 and np.array_equal(shown, right)
+    # What follows the end, and zeros of a download, is no part of it.
+    assert np.array_equal(decode_image(data + b'\0' * 99, 'longer.png'), right)
