@@ -12,7 +12,8 @@ copies of the film are prepared as well: a frame that differs from the sound
 result, and is not excluded by the manifest, is silently wrong.
 
 The index of a film has checksums, so it is measured twice: damaged since it
-was indexed, and damaged before, where nothing but the decoder tells. A store
+was indexed, and damaged before, where nothing but the decoder tells. In
+Matroska each second of it has the checksum that FFmpeg writes. A store
 holds its checksums, so its copies are indexed as they are. Ends with status 1
 if there are more silently wrong ones than the bars allow.
 """
@@ -101,9 +102,12 @@ def compare(got, right, row):
 
 def measure(args, folder):
     """Rows of counts, one for each file and kind of damage."""
-    film = folder / 'film.mp4'
-    encode(film, numbered_frames(args.source, SIZE, NUM_FRAMES, FPS), FPS,
-           'libx264', dict(preset='veryfast', crf='23', g='50', bf='3'))
+    film, matroska = folder / 'film.mp4', folder / 'film.mkv'
+    for path, options in ((film, {}),
+                          (matroska, dict(cluster_time_limit='1000'))):
+        encode(path, numbered_frames(args.source, SIZE, NUM_FRAMES, FPS), FPS,
+               'libx264', dict(preset='veryfast', crf='23', g='50', bf='3'),
+               **options)
     stores = {}
     for encoding in ('mjpeg', 'h264'):
         stores[f'store ({encoding})'], manifest = prepare(
@@ -117,6 +121,7 @@ def measure(args, folder):
             rows.append(_damage('film (H.264)', kind, since, film, args))
             rows.append(
                 _damage('film, prepared', kind, since, film, args, prepared))
+        rows.append(_damage('film in Matroska', kind, False, matroska, args))
         for name, path in stores.items():
             rows.append(_damage(name, kind, False, path, args))
     return rows
@@ -152,7 +157,7 @@ def _damage(name, kind, since, path, args, prepared=None):
     right = prepared or read_all(path, NUM_FRAMES)
     for _ in range(args.files):
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, 'damaged', 'copy.mp4')
+            copy = Path(folder, 'damaged', f'copy{path.suffix}')
             damage_file(path, copy, kind, since, rng)
             if prepared is None:
                 got = read_all(copy, NUM_FRAMES)

@@ -13,7 +13,8 @@ def assemble_parts(paths: Sequence[Path], target: Path, fps: Fraction) -> None:
     """Join videos of one encoder by copying their packets.
 
     Each packet of H.264 gets its checksum, as the JPEGs have theirs: of
-    damage FFmpeg notices most, but not all. So does the header of the file.
+    damage FFmpeg notices most, but not all. So does the header of the file,
+    of which FFmpeg believes nearly all.
 
     Args:
         paths (Sequence[Path]): mp4 files, in order, without B frames.

@@ -75,7 +75,7 @@ def _frames_around(source: SourceVideo, numbers: Sequence[int],
               for n in source.shown[list(numbers)].tolist()]
     limit = last if source.sequential else counted_frames(source)
     wanted = {n for r in ranges if r[1] <= limit for n in range(*r)}
-    counted = _count(source.path, wanted, scaler)
+    counted = count_frames(source.path, wanted, scaler)
     if source.sequential and wanted - counted.keys():
         counted = {  # damage has stopped the count
             n: scaler(frame)[0]
@@ -102,12 +102,20 @@ def counted_frames(source: SourceVideo) -> int:
     return min(source.index.num_frames, int(_COUNTED_PIXELS / pixels))
 
 
-def _count(path: str, wanted: Set[int],
-           scaler: PlaneScaler) -> Dict[int, np.ndarray]:
+def count_frames(path: str, wanted: Set[int],
+                 scaler: PlaneScaler) -> Dict[int, np.ndarray]:
     """Luma of frames counted as they come out of the decoder.
 
     By one pass from the first frame to the last one wanted, or to damage,
     without the index that the preparation went by.
+
+    Args:
+        path (str): The source.
+        wanted (set[int]): Numbers of frames.
+        scaler (PlaneScaler): Makes planes of them.
+
+    Returns:
+        dict[int, np.ndarray]: By number, those that were reached.
     """
     lumas: Dict[int, np.ndarray] = {}
     if not wanted:

@@ -174,10 +174,10 @@ def find_fault(reader: VideoReader, places: Sequence[int],
 def _far_fault(path: str, reader: PyAVReader, place: int) -> str:
     """Compare a place far from the start with a stretch decoded to it.
 
-    The place is one soon behind the key frame before ``place``. The stretch
-    begins a key frame earlier than a read would, so it proves
-    order and pictures there. That as many frames lie before it as packets is
-    taken on trust.
+    The place is taken soon behind the key frame before ``place``. The stretch
+    begins a key frame earlier than a read would, so it proves order and
+    pictures there. That as many frames lie before it as packets is taken on
+    trust.
     """
     index = reader.index
     pixels = max(1, index.width * index.height)
