@@ -35,6 +35,7 @@ PROGRAMS = {
     'benchmarks/mixing.py': NOT_RUN_HERE,
     'benchmarks/precision.py': NOT_RUN_HERE,
     'benchmarks/prepare.py': NOT_RUN_HERE,
+    'benchmarks/prepare_checks.py': NOT_RUN_HERE,
     'benchmarks/scaling.py': NOT_RUN_HERE,
     'benchmarks/step.py': 'tests/test_benchmarks.py',
     'benchmarks/step_counts.py': 'tests/test_step_counts.py',
