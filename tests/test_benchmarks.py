@@ -12,6 +12,7 @@ from dora_mm.datasets import WalkingToursVideoDataset
 from dora_mm.video.demo_video import make_demo_video
 
 sys.path.insert(0, str(ROOT / 'benchmarks'))
+before_after = pytest.importorskip('before_after')
 released_step = pytest.importorskip('released_step')
 step_tools = pytest.importorskip('step_tools')
 end_to_end = pytest.importorskip('end_to_end')
@@ -129,3 +130,13 @@ def test_default_reading_finds_pseudo_objects_of_their_size(tmp_path):
     for ours, theirs in zip(default, literal):
         assert ours.iou >= theirs.iou + 0.1
         assert 0.1 <= ours.coverage <= 0.4
+
+
+def test_before_and_after_by_hand():
+    """Of 16 pairs the binomial distribution takes the 5th from either end."""
+    seconds = [(9., 1.)] + [(2., 2. + i) for i in range(16)]
+    losses = [(4., 4.)] * 16 + [(2., 1.998)]
+    found = before_after.compare(losses, seconds, skip=1)
+    assert found['largest_difference'] == pytest.approx(1e-3)
+    assert (found['pairs'], found['ratio']) == (16, 1 + 7.5 / 2)
+    assert found['interval'] == [1 + 4 / 2, 1 + 11 / 2]

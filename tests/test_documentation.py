@@ -22,6 +22,7 @@ NOT_RUN_HERE = 'not run here'
 PROGRAMS = {
     'dora_mm.cfg': 'tests/utils/test_shipped_configs.py',
     'dora_mm.utils.collect_env': 'tests/utils/test_stack.py',
+    'benchmarks/before_after.py': 'tests/test_benchmarks.py',
     'benchmarks/cuts.py': NOT_RUN_HERE,
     'benchmarks/damage.py': NOT_RUN_HERE,
     'benchmarks/davis_speed.py': NOT_RUN_HERE,
