@@ -139,6 +139,15 @@ def test_without_workers(toy):
     assert (loader.persistent_workers, loader.timeout) == (False, 0)
 
 
+def test_options_keep_their_spaces(toy):
+    """Without them another file was opened."""
+    cfg = merge(toy, '--cfg-options', 'load_from=my drive (1).pth',
+                "betas=['my walk.mp4', 'b c.mp4']", 'model.size=( 4 , 5 )')
+    assert cfg.load_from == 'my drive (1).pth'
+    assert cfg.betas == ['my walk.mp4', 'b c.mp4']
+    assert cfg.model['size'] == (4, 5)
+
+
 @pytest.mark.parametrize(('option', 'near'), [
     ('train_dataloder.batch_size=4', 'train_dataloader'),
     ('default_hooks.logger.intervall=3', 'interval'),

@@ -22,11 +22,10 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from mmengine.config import DictAction
-
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
+from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
@@ -53,7 +52,7 @@ def parse_args(args=None):
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override settings of every arm')
     parser.add_argument(
         '--evaluation-options',

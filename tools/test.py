@@ -12,14 +12,13 @@ import argparse
 import os
 import os.path as osp
 
-from mmengine.config import DictAction
-
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
+from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
@@ -57,7 +56,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override settings, for instance: test_dataloader.batch_size=8')
     parser.add_argument(
         '--launcher',

@@ -9,13 +9,13 @@ import logging
 import os
 import os.path as osp
 
-from mmengine.config import DictAction
 from mmengine.logging import print_log
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.checkpoint_options import add_trust_option
 from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
 from dora_mm.utils.newest_checkpoint import newest_checkpoint, reads_whole
+from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
@@ -72,7 +72,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override settings, for instance: train_dataloader.batch_size=8 '
         'model.head.num_objects=3 key="[(a,b),(c,d)]" (quoted, no spaces)')
     parser.add_argument(

@@ -1,6 +1,5 @@
 # Letters: M images, S side in pixels, D channels, h, w rows and columns of
 # patches.
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
@@ -78,13 +77,12 @@ def embed_images(source: ImageSource,
         raise ValueError(f'size must be a multiple of {patch} pixels, a '
                          f'patch, but got {size}: change it')
     check_image_memory(size, batch_size, backbone)
-    names = hashlib.sha256(json.dumps(source.items).encode()).hexdigest()
     store = _Store(
         Path(out_dir), len(source),
         dict(
             facts or {},
             source=str(source.path.resolve()),
-            images_sha256=names,
+            images_sha256=source.digest(),
             feature=feature,
             size=size,
             upright=True))

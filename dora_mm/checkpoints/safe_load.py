@@ -2,6 +2,7 @@
 import hashlib
 import re
 from pathlib import Path
+from tarfile import is_tarfile
 from typing import Any, Callable, Optional, Union
 
 import torch
@@ -36,8 +37,11 @@ def load_trusted(path: Union[str, Path], trust: bool = False) -> Any:
         raise ValueError(f'checkpoint {path} is not a file: check the path')
     # torch reads weights whose checksum is wrong.
     with open(path, 'rb') as file:
-        is_archive = file.read(4) == b'PK\3\4'
-    if is_archive and not reads_whole(path):
+        head = file.read(4)
+    if not head.startswith((b'PK', b'\x80')) and not is_tarfile(path):
+        raise ValueError(f'{path} must be a checkpoint, but torch.save did '
+                         'not write it: check the path')
+    if head == b'PK\3\4' and not reads_whole(path):
         raise ValueError(f'{path} cannot be read as a checkpoint: it is '
                          'damaged, its checksums do not fit; take another')
     if trust:

@@ -1,6 +1,7 @@
 """Features of images as files: tools/embed.py and what it is made of."""
 import json
 import runpy
+import shutil
 import tarfile
 
 import numpy as np
@@ -159,6 +160,16 @@ def test_an_interrupted_run_goes_on(folder, backbone, tmp_path, monkeypatch):
     assert not read
     with pytest.raises(ValueError, match='feature cls instead of mean'):
         embed(source, backbone, out, feature='mean')
+
+
+def test_features_of_an_image_that_has_changed_are_not_kept(
+        folder, backbone, tmp_path):
+    images = tmp_path / 'images'
+    shutil.copytree(folder, images)
+    embed(ImageSource(images), backbone, tmp_path / 'out')
+    shutil.copy(images / 'd.png', images / 'a.png')
+    with pytest.raises(ValueError, match='images_sha256 .* another folder'):
+        embed(ImageSource(images), backbone, tmp_path / 'out')
 
 
 def test_a_size_must_fit_into_memory(folder, backbone, tmp_path):

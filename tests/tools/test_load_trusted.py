@@ -70,6 +70,17 @@ def test_damaged_files_are_named(make_authors, save, tmp_path):
         load_trusted(source)
 
 
+@pytest.mark.parametrize('content', [
+    b'', b'#!/bin/bash\n', b'\0\0\0\x20ftypisom', b'\x89PNG\r\n',
+    b'\x1a\x45\xdf\xa3'])  # yapf: disable
+def test_another_kind_of_file_is_not_to_be_trusted(tmp_path, content):
+    """It was said to need --trust."""
+    (tmp_path / 'a.pth').write_bytes(content)
+    with pytest.raises(ValueError, match='must be a checkpoint') as error:
+        load_trusted(tmp_path / 'a.pth')
+    assert 'trust' not in str(error.value)
+
+
 def test_a_flipped_bit_of_a_weight_is_noticed(make_authors, save):
     """torch does not look at the checksums of an archive."""
     data = make_authors()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.config import DictAction
 
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.launch import set_dataloader_defaults
+from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
@@ -43,10 +43,13 @@ def parse_args(args=None):
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override settings, for instance: '
         'train_dataloader.dataset.video=walk.mp4')
-    return parser.parse_args(args)
+    args = parser.parse_args(args)
+    if args.cell < 1:
+        parser.error(f'--cell must be at least 1 pixel, but got {args.cell}')
+    return args
 
 
 def clips_and_views(cfg):

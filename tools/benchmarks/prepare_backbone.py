@@ -13,7 +13,6 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 from mmengine.runner import find_latest_checkpoint
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
@@ -23,6 +22,7 @@ from dora_mm.checkpoints.safe_load import sha256_of
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options, option_words)
 from dora_mm.utils.checkpoint_options import add_trust_option
+from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
 
@@ -50,7 +50,7 @@ def check_run(words):
     parser.add_argument('config')
     parser.add_argument('--work-dir')
     parser.add_argument('--resume', nargs='?', const='auto')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_known_args(words)[0]
     cfg = read_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple, Union
@@ -72,6 +73,17 @@ class ImageSource:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def digest(self) -> str:
+        """What the images are: 64 hexadecimal digits.
+
+        Another name, order, size or time of change of a file gives others.
+        """
+        files = dict.fromkeys(path for path, *_ in self._places)
+        states = [path.stat() for path in files]
+        facts = [[*self.items],
+                 [[state.st_size, state.st_mtime_ns] for state in states]]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def pack(self) -> None:
         """Let the workers of a loader share what is known of the images."""

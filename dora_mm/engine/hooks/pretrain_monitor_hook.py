@@ -80,6 +80,7 @@ class PretrainMonitorHook(Hook):
             runner.logger.warning(
                 f'overlap {overlap:.3f} over the last {interval} iterations '
                 f'is above {self.max_overlap}: all objects are the same one. '
-                "model.head with normalize_tokens=True, plan_mass='patch' "
-                'separates them, as does a smaller epsilon with more '
-                'num_iters (epsilon=0.005, num_iters=100).')
+                'A smaller epsilon with more num_iters separates them '
+                '(model.head.epsilon=0.005 model.head.num_iters=100), and so '
+                "do normalize_tokens=True and plan_mass='patch' where they "
+                'are not set.')
