@@ -50,7 +50,7 @@ def parse_args(args=None):
         '--encoding',
         choices=sorted(WRITERS),
         default=PrepareSettings.encoding,
-        help='default %(default)s; h264 takes a tenth of the disk')
+        help='default %(default)s; h264 takes a seventh of the disk')
     parser.add_argument(
         '--short-side',
         type=int,

@@ -244,6 +244,23 @@ def test_clusters_are_found_again_behind_damage(tmp_path):
     assert len(build_reader(str(webm)).get_frames([77])) == 1
 
 
+def test_frames_that_damage_took_are_missed(tmp_path):
+    """A lost cluster gave all frames behind it the numbers of others."""
+    path = tmp_path / 'film.mkv'
+    write(path, 'keyint=30:bframes=3', muxer=dict(cluster_time_limit='1000'))
+    right = build_reader(str(path)).get_frames(range(NUM))
+    assert [number_of(frame) for frame in right] == list(range(NUM))
+    data, clusters = path.read_bytes(), sound_clusters(str(path))
+    for cluster, offset in ((0, 0), (0, 700), (1, 0), (2, -256), (3, 300)):
+        damaged = bytearray(data)
+        begin = clusters[cluster, 0] + offset
+        damaged[begin:begin + 512] = bytes(512)
+        file = tmp_path / f'{cluster}_{offset}.mkv'
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match='frames are missing|no frame'):
+            build_reader(str(file))
+
+
 def test_checksums_of_pictures_in_hevc_are_compared(tmp_path):
     """x265 writes them if it is asked to."""
     params = 'log-level=none:keyint=12:hash=1:pools=1:frame-threads=1'

@@ -15,7 +15,7 @@ class PrepareSettings:
 
     Args:
         encoding (str): ``'mjpeg'``, JPEGs in an mp4, the fastest to read at
-            random; or ``'h264'``, a tenth of its size. Defaults to
+            random; or ``'h264'``, a seventh of its size. Defaults to
             ``'mjpeg'``.
         short_side (int): Shorter side of the result in pixels, even; a
             smaller video keeps its size. Defaults to 600, the smallest at

@@ -275,7 +275,7 @@ def check_index(path: str, index: VideoIndex) -> VideoIndex:
         place = int(share * (index.num_frames - 1))
         if place >= counted and not fault and not len(index.positions):
             fault = _far_fault(path, reader, place)
-    index = replace(reader.index, fault=fault)
+    index = replace(reader.index, fault=index.fault or fault)
     reader.close()
     if len(index.positions):
         jpegs = MJPEGReader(path)

@@ -8,7 +8,7 @@ from typing import List, Optional
 import av
 import numpy as np
 
-from .cluster_sums import lie_within, sound_clusters
+from .cluster_sums import lie_within, missing_frames, sound_clusters
 from .container_crop import container_crop
 from .decodable_end import decodable_end
 from .head_sums import own_head_fits
@@ -30,6 +30,7 @@ class _Packets:
     num_hidden: int = 0
     has_open_gop: bool = False
     has_odd_times: bool = False
+    fault: str = ''
 
 
 def _scan_entries(stream) -> _Packets:
@@ -64,6 +65,7 @@ def _scan_packets(path: str, container, stream) -> _Packets:
     packets = _Packets()
     signed: List[Optional[bool]] = []
     places: List[Optional[int]] = []
+    times: List[int] = []
     # Only decoders of these codecs hold frames back, so elsewhere the order
     # of decoding is that of presentation.
     reorders = stream.codec_context.has_b_frames
@@ -85,6 +87,7 @@ def _scan_packets(path: str, container, stream) -> _Packets:
                 if time is None or reorders:
                     packets.has_odd_times = True
                     time = 0
+            times.append(time)
             if packet.is_keyframe:
                 key_time = time
                 packets.key_times.append(time)
@@ -105,6 +108,7 @@ def _scan_packets(path: str, container, stream) -> _Packets:
         clusters = sound_clusters(path)
         if clusters is not None:
             sound = lie_within(places, clusters)
+            packets.fault = missing_frames(path, places, times, clusters)
     for number in np.flatnonzero(~sound):
         packets.sums[number] ^= 0xffffffff
     return packets
@@ -239,4 +243,5 @@ def _index_of(path: str, container, stream) -> VideoIndex:
         has_edit_list=packets.num_hidden > 0,
         has_open_gop=packets.has_open_gop,
         has_odd_times=odd,
-        crop=container_crop(stream))
+        crop=container_crop(stream),
+        fault=packets.fault)
