@@ -162,3 +162,48 @@ def _optimizer_misfits(runner: Runner, state: Any) -> List[Difference]:
                     Difference(f'optimizer.state.{index}.{name}',
                                _describe(value), shape))
     return found
+
+
+# How a step is computed, not what it gives.
+_SPEED = {'foreach', 'fused', 'capturable', 'differentiable'}
+
+
+def changed_constants(runner: Runner, state: dict) -> List[Difference]:
+    """Compare what no schedule changes in the groups of the optimiser.
+
+    Args:
+        runner (Runner): The run that resumes, with the settings of the saved
+            one.
+        state (dict): Of the saved optimiser, see :func:`misfits`.
+
+    Returns:
+        list[Difference]: Constants that are others, which is damage.
+    """
+    wrapper = runner.optim_wrapper
+    scheduled = {'params', 'lr', 'weight_decay', *_SPEED}
+    for scheduler in runner.param_schedulers or ():
+        scheduled.add(scheduler.param_name)
+    if 'momentum' in scheduled:  # the first of Adam's betas
+        scheduled.add('betas')
+    pairs = {
+        f'param_groups.{number}': pair
+        for number, pair in enumerate(
+            zip(state['param_groups'], wrapper.optimizer.param_groups))
+    }
+    if wrapper.base_param_settings is not None:
+        pairs['base_param_settings'] = (state.get('base_param_settings'),
+                                        wrapper.base_param_settings)
+    found = []
+    for name, (saved, present) in pairs.items():
+        if not isinstance(saved, dict):
+            found.append(
+                Difference(f'optimizer.{name}', type(saved).__name__, 'dict'))
+            continue
+        found += [
+            Difference(f'optimizer.{name}.{key}', saved[key], value)
+            for key, value in present.items()
+            if key in saved and key not in scheduled
+            and not key.startswith('initial_') and (
+                type(saved[key]) is not type(value) or saved[key] != value)
+        ]
+    return found

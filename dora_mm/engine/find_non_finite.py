@@ -1,3 +1,4 @@
+import math
 from typing import List
 
 import torch
@@ -10,13 +11,17 @@ def find_non_finite(checkpoint: dict) -> List[str]:
         checkpoint (dict): With ``state_dict`` and ``optimizer``, or without.
 
     Returns:
-        list[str]: Names of the tensors of both that hold NaN or infinity.
+        list[str]: Names of the tensors and numbers of both that are, or hold,
+        NaN or infinity.
     """
     found = []
 
     def visit(value: object, name: str) -> None:
         if isinstance(value, torch.Tensor):
             if value.is_floating_point() and not value.isfinite().all():
+                found.append(name)
+        elif isinstance(value, float):
+            if not math.isfinite(value):
                 found.append(name)
         elif isinstance(value, dict):
             for key, item in value.items():

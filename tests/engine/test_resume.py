@@ -375,6 +375,14 @@ def test_videos_are_compared_by_content(tmp_path, videos):
     (lambda c: c['meta'].pop('iter'), 'meta.iter: saved None'),
     (lambda c: next(iter(c['state_dict'].values())).fill_(math.nan),
      'saved not finite'),
+    (lambda c: c['optimizer']['param_groups'][0].update(lr=math.nan),
+     'param_groups.0.lr: saved not finite'),
+    (lambda c: c['optimizer']['param_groups'][1].update(maximize=True),
+     'param_groups.1.maximize: saved True, present False'),
+    (lambda c: c['optimizer']['param_groups'][0].update(eps=torch.ones(3)),
+     'param_groups.0.eps: saved tensor'),
+    (lambda c: c['optimizer'].update(base_param_settings=[]),
+     'base_param_settings: saved list'),
 ])
 def test_damaged_contents_are_refused(tmp_path, videos, spoil, message):
     """A segmentation fault, or random parts that are trained, before."""

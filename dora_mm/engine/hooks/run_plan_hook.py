@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
 from ..checkpoint_fit import (FOLLOWED, PLANNED, REFUSED, Difference,
-                              compare_settings, misfits)
+                              changed_constants, compare_settings, misfits)
 from ..run_facts import run_facts
 
 _SHOWN = 12
@@ -112,8 +112,12 @@ class RunPlanHook(Hook):
         if planned or saved['epoch_iters'] != present['epoch_iters']:
             _convert(runner, checkpoint, place, present['epoch_iters'])
             _warn_of_order(runner, planned, place)
-        elif not hasattr(runner.optim_wrapper, 'loss_scaler'):
-            checkpoint['optimizer'].pop('loss_scaler', None)
+        else:
+            wrong = changed_constants(runner, checkpoint['optimizer'])
+            if wrong:
+                _refuse(runner, wrong)
+            if not hasattr(runner.optim_wrapper, 'loss_scaler'):
+                checkpoint['optimizer'].pop('loss_scaler', None)
         if 'dataset_meta' in checkpoint['meta']:  # the same data elsewhere
             checkpoint['meta']['dataset_meta'] = getattr(
                 runner.train_dataloader.dataset, 'metainfo', None)
