@@ -1,6 +1,6 @@
 """Whether a checkpoint fits a run: what differs, and what that means."""
 import re
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Set, Tuple
 
 import torch
 from mmengine.runner import Runner
@@ -166,44 +166,63 @@ def _optimizer_misfits(runner: Runner, state: Any) -> List[Difference]:
 
 # How a step is computed, not what it gives.
 _SPEED = {'foreach', 'fused', 'capturable', 'differentiable'}
+# What schedules count, or follow a measure by.
+_MOVING = {
+    'last_step', '_global_step', '_last_value', 'best', 'num_bad_epochs',
+    'cooldown_counter'
+}
 
 
-def changed_constants(runner: Runner, state: dict) -> List[Difference]:
-    """Compare what no schedule changes in the groups of the optimiser.
+def changed_constants(runner: Runner, checkpoint: dict) -> List[Difference]:
+    """Compare what does not change in a run: of optimiser and schedules.
 
     Args:
         runner (Runner): The run that resumes, with the settings of the saved
             one.
-        state (dict): Of the saved optimiser, see :func:`misfits`.
+        checkpoint (dict): Without :func:`misfits`.
 
     Returns:
         list[Difference]: Constants that are others, which is damage.
     """
-    wrapper = runner.optim_wrapper
+    wrapper, state = runner.optim_wrapper, checkpoint['optimizer']
+    schedulers = runner.param_schedulers or []
     scheduled = {'params', 'lr', 'weight_decay', *_SPEED}
-    for scheduler in runner.param_schedulers or ():
-        scheduled.add(scheduler.param_name)
+    scheduled |= {scheduler.param_name for scheduler in schedulers}
     if 'momentum' in scheduled:  # the first of Adam's betas
         scheduled.add('betas')
-    pairs = {
-        f'param_groups.{number}': pair
-        for number, pair in enumerate(
-            zip(state['param_groups'], wrapper.optimizer.param_groups))
-    }
-    if wrapper.base_param_settings is not None:
-        pairs['base_param_settings'] = (state.get('base_param_settings'),
-                                        wrapper.base_param_settings)
     found = []
-    for name, (saved, present) in pairs.items():
-        if not isinstance(saved, dict):
-            found.append(
-                Difference(f'optimizer.{name}', type(saved).__name__, 'dict'))
-            continue
+    for number, pair in enumerate(
+            zip(state['param_groups'], wrapper.optimizer.param_groups)):
+        found += _changed(f'optimizer.param_groups.{number}', *pair, scheduled)
+    if wrapper.base_param_settings is not None:
+        found += _changed('optimizer.base_param_settings',
+                          state.get('base_param_settings'),
+                          wrapper.base_param_settings, scheduled)
+    schedules = checkpoint.get('param_schedulers') or []
+    if len(schedules) != len(schedulers):
+        found.append(
+            Difference('param_schedulers', f'{len(schedules)} schedules',
+                       len(schedulers)))
+    for number, (saved, scheduler) in enumerate(zip(schedules, schedulers)):
+        name, present = f'param_schedulers.{number}', scheduler.state_dict()
+        found += _changed(name, saved, present, _MOVING)
         found += [
-            Difference(f'optimizer.{name}.{key}', saved[key], value)
+            Difference(f'{name}.{key}', saved.get(key, 'nothing'), value)
             for key, value in present.items()
-            if key in saved and key not in scheduled
-            and not key.startswith('initial_') and (
-                type(saved[key]) is not type(value) or saved[key] != value)
+            if type(saved.get(key)) is not type(value)
+            and (key in _MOVING or key not in saved)
         ]
+    return found
+
+
+def _changed(name: str, saved: Any, present: dict,
+             moving: Set[str]) -> List[Difference]:
+    if not isinstance(saved, dict):
+        return [Difference(name, type(saved).__name__, 'dict')]
+    found = []
+    for key, value in present.items():
+        if key not in saved or key in moving or key.startswith('initial_'):
+            continue
+        if type(saved[key]) is not type(value) or saved[key] != value:
+            found.append(Difference(f'{name}.{key}', saved[key], value))
     return found

@@ -383,6 +383,11 @@ def test_videos_are_compared_by_content(tmp_path, videos):
      'param_groups.0.eps: saved tensor'),
     (lambda c: c['optimizer'].update(base_param_settings=[]),
      'base_param_settings: saved list'),
+    (lambda c: c['param_schedulers'][0].update(end=3),
+     'param_schedulers.0.end: saved 3, present'),
+    (lambda c: c['param_schedulers'][0].pop('last_step'),
+     'param_schedulers.0.last_step: saved nothing, present'),
+    (lambda c: c['param_schedulers'].pop(), 'param_schedulers: saved 1'),
 ])
 def test_damaged_contents_are_refused(tmp_path, videos, spoil, message):
     """A segmentation fault, or random parts that are trained, before."""

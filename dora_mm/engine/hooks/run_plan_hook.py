@@ -113,7 +113,7 @@ class RunPlanHook(Hook):
             _convert(runner, checkpoint, place, present['epoch_iters'])
             _warn_of_order(runner, planned, place)
         else:
-            wrong = changed_constants(runner, checkpoint['optimizer'])
+            wrong = changed_constants(runner, checkpoint)
             if wrong:
                 _refuse(runner, wrong)
             if not hasattr(runner.optim_wrapper, 'loss_scaler'):
