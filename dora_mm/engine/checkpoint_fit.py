@@ -150,7 +150,14 @@ def _optimizer_misfits(runner: Runner, state: Any) -> List[Difference]:
     params = dict(
         zip((index for group in saved for index in group),
             (param for group in groups for param in group['params'])))
-    found = []
+    found = [
+        Difference(f'optimizer.state.*.{name}', 'of several kinds', 'of one')
+        for name, kinds in _kinds(state['state']).items() if len(kinds) > 1
+    ]
+    if len({tuple(entries) for _, entries in moments}) > 1:
+        found.append(
+            Difference('optimizer.state', 'not the same of each parameter',
+                       'the same'))
     for index, entries in moments:
         for name, value in entries.items():
             if isinstance(value, torch.Tensor) and value.ndim == 0:
@@ -164,6 +171,14 @@ def _optimizer_misfits(runner: Runner, state: Any) -> List[Difference]:
     return found
 
 
+def _kinds(state: dict) -> Dict[str, Set[type]]:
+    kinds: Dict[str, Set[type]] = {}
+    for entries in state.values():
+        for name, value in entries.items():
+            kinds.setdefault(name, set()).add(type(value))
+    return kinds
+
+
 # How a step is computed, not what it gives.
 _SPEED = {'foreach', 'fused', 'capturable', 'differentiable'}
 # What schedules count, or follow a measure by.
@@ -173,56 +188,68 @@ _MOVING = {
 }
 
 
-def changed_constants(runner: Runner, checkpoint: dict) -> List[Difference]:
+def follow_constants(runner: Runner, checkpoint: dict) -> List[Difference]:
     """Compare what does not change in a run: of optimiser and schedules.
 
     Args:
         runner (Runner): The run that resumes, with the settings of the saved
             one.
-        checkpoint (dict): Without :func:`misfits`.
+        checkpoint (dict): Without :func:`misfits`. What has no effect on
+            numbers, or is missing, becomes that of the run, in place.
 
     Returns:
         list[Difference]: Constants that are others, which is damage.
     """
     wrapper, state = runner.optim_wrapper, checkpoint['optimizer']
     schedulers = runner.param_schedulers or []
-    scheduled = {'params', 'lr', 'weight_decay', *_SPEED}
-    scheduled |= {scheduler.param_name for scheduler in schedulers}
-    if 'momentum' in scheduled:  # the first of Adam's betas
-        scheduled.add('betas')
+    moving = {'lr', 'weight_decay', 'initial_lr'}
+    for scheduler in schedulers:
+        moving |= {scheduler.param_name, f'initial_{scheduler.param_name}'}
+    if 'momentum' in moving:  # the first of Adam's betas
+        moving |= {'betas', 'initial_betas'}
+    pairs = {
+        f'optimizer.param_groups.{number}': pair
+        for number, pair in enumerate(
+            zip(state['param_groups'], wrapper.optimizer.param_groups))
+    }
+    base = wrapper.base_param_settings
+    if base is not None:
+        saved = state.get('base_param_settings')
+        pairs['optimizer.base_param_settings'] = (saved, base)
+        if isinstance(saved, dict):
+            saved['params'] = base['params']  # a stand-in
     found = []
-    for number, pair in enumerate(
-            zip(state['param_groups'], wrapper.optimizer.param_groups)):
-        found += _changed(f'optimizer.param_groups.{number}', *pair, scheduled)
-    if wrapper.base_param_settings is not None:
-        found += _changed('optimizer.base_param_settings',
-                          state.get('base_param_settings'),
-                          wrapper.base_param_settings, scheduled)
+    for name, (saved, present) in pairs.items():
+        found += _follow(name, saved, present, moving)
     schedules = checkpoint.get('param_schedulers') or []
     if len(schedules) != len(schedulers):
         found.append(
             Difference('param_schedulers', f'{len(schedules)} schedules',
                        len(schedulers)))
     for number, (saved, scheduler) in enumerate(zip(schedules, schedulers)):
-        name, present = f'param_schedulers.{number}', scheduler.state_dict()
-        found += _changed(name, saved, present, _MOVING)
-        found += [
-            Difference(f'{name}.{key}', saved.get(key, 'nothing'), value)
-            for key, value in present.items()
-            if type(saved.get(key)) is not type(value)
-            and (key in _MOVING or key not in saved)
-        ]
+        found += _follow(f'param_schedulers.{number}', saved,
+                         scheduler.state_dict(), _MOVING)
     return found
 
 
-def _changed(name: str, saved: Any, present: dict,
-             moving: Set[str]) -> List[Difference]:
+def _follow(name: str, saved: Any, present: dict,
+            moving: Set[str]) -> List[Difference]:
     if not isinstance(saved, dict):
         return [Difference(name, type(saved).__name__, 'dict')]
     found = []
     for key, value in present.items():
-        if key not in saved or key in moving or key.startswith('initial_'):
+        kept = saved.get(key, 'nothing')
+        if key == 'params':  # compared by misfits
             continue
-        if type(saved[key]) is not type(value) or saved[key] != value:
-            found.append(Difference(f'{name}.{key}', saved[key], value))
+        if key in moving:
+            differs = type(kept) is not type(value)
+        else:
+            differs = key in saved and key not in _SPEED and (
+                type(kept) is not type(value) or kept != value)
+            saved[key] = value
+        if differs:
+            found.append(Difference(f'{name}.{key}', kept, value))
+    items = {key: saved[key] for key in present if key in saved}
+    saved.clear()
+    saved.update(items)
     return found

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
 from ..checkpoint_fit import (FOLLOWED, PLANNED, REFUSED, Difference,
-                              changed_constants, compare_settings, misfits)
+                              compare_settings, follow_constants, misfits)
 from ..run_facts import run_facts
 
 _SHOWN = 12
@@ -113,7 +113,7 @@ class RunPlanHook(Hook):
             _convert(runner, checkpoint, place, present['epoch_iters'])
             _warn_of_order(runner, planned, place)
         else:
-            wrong = changed_constants(runner, checkpoint)
+            wrong = follow_constants(runner, checkpoint)
             if wrong:
                 _refuse(runner, wrong)
             if not hasattr(runner.optim_wrapper, 'loss_scaler'):
