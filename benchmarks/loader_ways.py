@@ -77,6 +77,7 @@ def build_dataset(way, path):
             video=path,
             clip_len=8,
             frame_interval=1.,
+            across_cuts=True,  # their cost is the same
             pipeline=[
                 way['load'],
                 dict(type='dora_mm.ClipRandomResizedCrop'),
