@@ -63,25 +63,23 @@ def _body(data: Any, place: int) -> Tuple[int, int]:
     return begin, begin + (size & (1 << 7 * length) - 1)
 
 
-def lie_within(positions: Sequence[Optional[int]],
-               ranges: np.ndarray) -> np.ndarray:
+def lie_within(places: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     """Which packets lie in a range.
 
     Args:
-        positions (Sequence[int | None]): P offsets in bytes.
+        places (np.ndarray): int64 (P, ), offsets in bytes, -1 of none.
         ranges (np.ndarray): Of :func:`sound_clusters`.
 
     Returns:
         np.ndarray: bool (P, ).
     """
-    places = np.array([-1 if p is None else p for p in positions], np.int64)
     number = np.searchsorted(ranges[:, 0], places, side='right') - 1
     inside = places < ranges[number, 1] if len(ranges) else places < 0
     return (number >= 0) & inside
 
 
-def missing_frames(path: str, positions: Sequence[Optional[int]],
-                   times: Sequence[int], sound: np.ndarray) -> str:
+def missing_frames(path: str, places: np.ndarray, times: Sequence[int],
+                   sound: np.ndarray) -> str:
     """Tell whether damage took frames, so that later ones have other numbers.
 
     Before a sound cluster lies one whose checksum does not fit, or one that
@@ -91,7 +89,8 @@ def missing_frames(path: str, positions: Sequence[Optional[int]],
 
     Args:
         path (str): The file.
-        positions (Sequence[int | None]): P offsets of packets in bytes.
+        places (np.ndarray): int64 (P, ), offsets of packets in bytes, -1 of
+            none.
         times (Sequence[int]): Their P presentation times.
         sound (np.ndarray): Of :func:`sound_clusters`.
 
@@ -106,10 +105,9 @@ def missing_frames(path: str, positions: Sequence[Optional[int]],
     ordered = np.concatenate([[-usual], ordered])
     late = np.diff(ordered) > 1.5 * usual
     slack = _REORDERED * usual
-    places = np.array([-1 if p is None else p for p in positions], np.int64)
     ends = [_first_body(path), *sound[:-1, 1].tolist()]
     for end, begin in zip(ends, sound[:, 0].tolist()):
-        if _is_filled(path, end, begin):
+        if end == begin or _is_filled(path, end, begin):
             continue
         after = times[places >= begin].min(initial=ordered[-1])
         before = times[places < end].max(initial=ordered[0])

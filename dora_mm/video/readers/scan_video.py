@@ -64,7 +64,7 @@ def _scan_packets(path: str, container, stream) -> _Packets:
     """From one pass over the file, as :func:`film_packets` goes."""
     packets = _Packets()
     signed: List[Optional[bool]] = []
-    places: List[Optional[int]] = []
+    places = array('q')
     times: List[int] = []
     # Only decoders of these codecs hold frames back, so elsewhere the order
     # of decoding is that of presentation.
@@ -79,7 +79,7 @@ def _scan_packets(path: str, container, stream) -> _Packets:
             if packet.is_keyframe:
                 packets.key_packets.append(len(signed))
             signed.append(own_sum_fits(packet))
-            places.append(packet.pos)
+            places.append(-1 if packet.pos is None else packet.pos)
             packets.sums.append(packet_sum(packet, packet.pts))
             time = packet.pts
             if time is None:
@@ -107,8 +107,9 @@ def _scan_packets(path: str, container, stream) -> _Packets:
     elif container.format.name.startswith('matroska'):
         clusters = sound_clusters(path)
         if clusters is not None:
-            sound = lie_within(places, clusters)
-            packets.fault = missing_frames(path, places, times, clusters)
+            offsets = np.array(places, np.int64)
+            sound = lie_within(offsets, clusters)
+            packets.fault = missing_frames(path, offsets, times, clusters)
     for number in np.flatnonzero(~sound):
         packets.sums[number] ^= 0xffffffff
     return packets
