@@ -80,14 +80,19 @@ def test_skipping_pictures_changes_no_pixel_and_saves_most(video_classes):
     decoded = []
     reader.to_rgb = lambda frame: decoded.append(frame.pts) or np.zeros(1)
     codec_frames = []
-    packets_from = reader._packets_from
+    decoding_from = reader._decoding_from
 
     def spy(time, run_up):
-        for packet in packets_from(time, run_up):
-            yield packet
-            codec_frames.append(reader._stream.codec_context.skip_frame)
+        packets, decoder = decoding_from(time, run_up)
 
-    reader._packets_from = spy
+        def spied():
+            for packet in packets:
+                yield packet
+                codec_frames.append(reader._stream.codec_context.skip_frame)
+
+        return spied(), decoder
+
+    reader._decoding_from = spy
     reader.get_frames([149])
     assert len(decoded) == 1
     # All on the way from the key frame, wherever the encoder has put it.

@@ -181,16 +181,16 @@ def test_nothing_comes_out_behind_a_corrupt_frame():
     """Others of the group refer to what FFmpeg concealed."""
 
     def packet(time):
-        frame = SimpleNamespace(pts=time, is_corrupt=time == 5)
         return SimpleNamespace(
-            pts=time, is_keyframe=time % 4 == 0, decode=lambda: [frame])
+            pts=time, is_keyframe=time % 4 == 0, is_corrupt=time == 5)
 
-    context = SimpleNamespace(
-        decode=lambda packet: [], flush_buffers=lambda: None)
+    decoder = SimpleNamespace(  # a frame is its packet
+        decode=lambda packet: [packet] if packet else [],
+        renew=lambda: None)
     packets = [(packet(time), True) for time in range(16)]
     for run_up, shown in ((0, [0, 1, 2, 3, 4, *range(8, 16)]),
                           (1, [0, 1, 2, 3, 4, *range(12, 16)])):
-        frames = decode_sound(context, packets, 0, run_up)
+        frames = decode_sound(decoder, packets, 0, run_up)
         assert [frame.pts for frame in frames] == shown
 
 

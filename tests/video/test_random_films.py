@@ -11,8 +11,9 @@ def test_pictures_in_a_row_are_told_apart():
 
 @pytest.mark.filterwarnings('ignore:.*promises')
 # Beyond the first: AVI whose times begin late, and groups of two frames that
-# errors of the decoder reach across.
-@pytest.mark.parametrize('seed', [*range(20), 1009, 2059])
+# errors of the decoder reach across; groups that tell it to drop pictures that
+# were cut off.
+@pytest.mark.parametrize('seed', [*range(20), 1009, 2059, 2596])
 def test_random_access_is_one_pass(tmp_path, monkeypatch, seed):
     monkeypatch.setenv('DORA_MM_CACHE', str(tmp_path))
     film = make_film(tmp_path, seed)

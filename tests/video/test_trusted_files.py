@@ -286,11 +286,11 @@ def test_a_damaged_frame_on_the_way_is_an_error(tmp_path, monkeypatch):
     reader = PyAVReader(path)
     time = int(reader.index.times[13])
 
-    def concealed(packet, start):
+    def concealed(decoder, packet, start):
         return [
             SimpleNamespace(pts=time, is_corrupt=True)
             if frame.pts == time else frame
-            for frame in decode_after_seek(packet, start)
+            for frame in decode_after_seek(decoder, packet, start)
         ]
 
     monkeypatch.setattr(

@@ -6,6 +6,7 @@ import numpy as np
 
 from dora_mm.video.display import Display, same_shape
 from dora_mm.video.readers.decode_sound import decode_sound
+from dora_mm.video.readers.film_decoder import FilmDecoder
 from dora_mm.video.readers.open_film import film_packets, open_film
 from dora_mm.video.readers.packet_sums import checked_packets
 from dora_mm.video.readers.pyav_reader import PyAVReader
@@ -172,8 +173,9 @@ class SourceVideo:
         container, stream = open_film(self.path)
         with container:
             packets = checked_packets(film_packets(container, stream), index)
-            for frame in decode_sound(stream.codec_context, packets,
-                                      errors_from, index.run_up):
+            for frame in decode_sound(
+                    FilmDecoder(self.path, stream), packets, errors_from,
+                    index.run_up):
                 number = next_number
                 if not index.has_odd_times:
                     number = index.find(frame.pts)
@@ -195,9 +197,10 @@ class SourceVideo:
             self.width, self.height = stream.width, stream.height
             self._duration = (container.duration or 0) / av.time_base
             try:
+                decoder = FilmDecoder(self.path, stream)
                 frame = next(frame
                              for packet in film_packets(container, stream)
-                             for frame in packet.decode())
+                             for frame in decoder.decode(packet))
             except (av.error.FFmpegError, StopIteration):
                 return  # said later, when its place is known
             display = Display.of(frame, self.index.crop, stream)

@@ -6,6 +6,7 @@ import av
 import numpy as np
 
 from dora_mm.video.plane_scaler import PlaneScaler, planes_of
+from dora_mm.video.readers.film_decoder import FilmDecoder
 from dora_mm.video.readers.open_film import film_packets, open_film
 from dora_mm.video.scaled_size import scaled_size
 from .prepare_settings import PrepareSettings
@@ -123,9 +124,10 @@ def count_frames(path: str, wanted: Set[int],
     container, stream = open_film(path)
     with container:
         try:
+            decoder = FilmDecoder(path, stream)
             frames = (
                 frame for packet in film_packets(container, stream)
-                for frame in packet.decode())
+                for frame in decoder.decode(packet))
             for number, frame in enumerate(frames):
                 if frame.is_corrupt or number > max(wanted):
                     break

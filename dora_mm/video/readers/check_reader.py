@@ -14,13 +14,13 @@ from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.read_json import read_json
 from dora_mm.video.display import Display
 from dora_mm.video.file_identity import file_identity
+from .film_decoder import FilmDecoder
 from .load_video_index import index_file, load_video_index
 from .mjpeg_reader import MJPEGReader
 from .open_film import film_packets, open_film
 from .packet_sums import checked_packets
 from .pyav_reader import PyAVReader
-from .seek_to_key import (decode_after_seek, seek_to_key, skip_unless,
-                          sound_from)
+from .seek_to_key import decode_after_seek, seek_to_key, sound_from
 from .video_index import VideoIndex
 from .video_reader import VideoReader
 
@@ -86,8 +86,9 @@ def _decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
         try:
             packets = checked_packets(
                 film_packets(container, stream), reader.index)
+            decoder = FilmDecoder(path, stream)
             for frame in chain.from_iterable(
-                    packet.decode() for packet in _whole(packets)):
+                    map(decoder.decode, _whole(packets))):
                 if frame.is_corrupt:
                     break
                 number = len(result.times)
@@ -199,11 +200,12 @@ def _far_fault(path: str, reader: PyAVReader, place: int) -> str:
                                   key - run_up)
             start = sound_from(index.key_times, key, run_up)
             packets = checked_packets(packets, index, key - run_up)
+            decoder = FilmDecoder(path, stream, from_start=key == run_up)
             all_count = False  # those that nothing refers to, too
             for packet in _whole(packets):
                 all_count |= packet.pts == index.key_times[key]
-                skip_unless(all_count, stream.codec_context)
-                for frame in decode_after_seek(packet, start):
+                decoder.skip_unless(all_count)
+                for frame in decode_after_seek(decoder, packet, start):
                     times.append(frame.pts)
                     number = index.find(frame.pts)
                     if number in wanted and not frame.is_corrupt:

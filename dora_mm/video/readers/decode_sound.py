@@ -2,8 +2,10 @@ from typing import Any, Iterable, Iterator, Optional, Tuple
 
 from av.error import FFmpegError
 
+from .film_decoder import FilmDecoder
 
-def decode_sound(context: Any,
+
+def decode_sound(decoder: FilmDecoder,
                  packets: Iterable[Tuple[Any, bool]],
                  errors_from: Optional[int],
                  run_up: int = 0) -> Iterator[Any]:
@@ -15,7 +17,7 @@ def decode_sound(context: Any,
     was decoded before comes out.
 
     Args:
-        context (av.VideoCodecContext): The decoder.
+        decoder (FilmDecoder): Of the film; it is renewed behind damage.
         packets (Iterable[tuple[av.Packet, bool]]): Of
             :func:`checked_packets`, from a key frame on.
         errors_from (int, optional): The time from which on a refused packet
@@ -39,11 +41,11 @@ def decode_sound(context: Any,
         frames = []
         if whole:
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet)
             except FFmpegError:
                 whole = not _counts(packet, errors_from, begun)
         if not whole:
-            frames = [] if missing else _drain(context)
+            frames = [] if missing else _drain(decoder)
         for frame in frames:
             begun = True
             if missing or shown_from is not None and frame.pts < shown_from:
@@ -53,9 +55,9 @@ def decode_sound(context: Any,
                 break
             yield frame
         if not whole:
-            context.flush_buffers()
             if errors_from is None:
                 return
+            decoder.renew()
             missing = 1 + run_up
 
 
@@ -66,8 +68,8 @@ def _counts(what: Any, errors_from: Optional[int], begun: bool) -> bool:
     return what.pts is None or what.pts >= errors_from
 
 
-def _drain(context: Any) -> list:
+def _drain(decoder: FilmDecoder) -> list:
     try:
-        return context.decode(None)
+        return decoder.decode(None)
     except FFmpegError:
         return []

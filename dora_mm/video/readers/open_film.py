@@ -8,7 +8,9 @@ _DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400
 _WORTH_OF_DEFAULT = 5_000_000
 
 
-def open_film(path: str, num_threads: int = 1) -> Tuple[Any, Any]:
+def open_film(path: str,
+              num_threads: int = 1,
+              conceals: bool = False) -> Tuple[Any, Any]:
     """Open a file, and find the stream to read.
 
     Cover art is a video stream of one picture: it is passed over. Of several
@@ -19,6 +21,8 @@ def open_film(path: str, num_threads: int = 1) -> Tuple[Any, Any]:
     Args:
         path (str): The file.
         num_threads (int): Decoder threads. Defaults to 1.
+        conceals (bool): The decoder conceals damage after all, and marks the
+            frames. Defaults to False.
 
     Returns:
         tuple: The container and the stream, of PyAV.
@@ -41,7 +45,8 @@ def open_film(path: str, num_threads: int = 1) -> Tuple[Any, Any]:
                          'decode, cover art aside: leave it out')
     stream = max(films, key=_worth)
     stream.codec_context.thread_count = num_threads
-    stream.codec_context.options = dict(err_detect='crccheck+explode')
+    stream.codec_context.options = dict(
+        err_detect='crccheck' if conceals else 'crccheck+explode')
     return container, stream
 
 

@@ -114,10 +114,10 @@ class PyAVReader(VideoReader):
                 run_up = max(run_up, 1)  # no frame is read again here
             start = sound_from(self.index.key_times,
                                self.index.key_number(first), run_up)
-            packets = self._skipping(
-                self._packets_from(first, run_up), first, last)
-            for frame in decode_sound(self._stream.codec_context, packets,
-                                      start, self.index.run_up):
+            packets, decoder = self._decoding_from(first, run_up)
+            packets = self._skipping(packets, decoder, first, last)
+            for frame in decode_sound(decoder, packets, start,
+                                      self.index.run_up):
                 number = self.index.find(frame.pts)
                 shown = Display.of(frame, self.index.crop,
                                    self._stream).shown_size(frame)
@@ -210,12 +210,15 @@ class PyAVReader(VideoReader):
         return VideoDecodeError(self.path, f'{type(error).__name__}: {error}',
                                 REPAIR, frame)
 
-    def _packets_from(self, time: int,
-                      run_up: int) -> Iterator[Tuple[Any, bool]]:
+    def _decoding_from(
+            self, time: int,
+            run_up: int) -> Tuple[Iterator[Tuple[Any, bool]], Any]:
         """Packets from ``run_up`` key frames before that of a time on.
 
-        And whether each is what it was when the file was indexed.
+        With each, whether it is what it was when the file was indexed; and
+        the decoder for them.
         """
+        from .film_decoder import FilmDecoder
         from .packet_sums import checked_packets
         from .seek_to_key import seek_to_key  # imports PyAV
 
@@ -223,14 +226,8 @@ class PyAVReader(VideoReader):
         first = max(0, index.key_number(time) - run_up)
         packets = seek_to_key(self._container, self._stream, index.key_times,
                               first)
-        return checked_packets(packets, index, first)
-
-    def _skip_unless(self, wanted: bool) -> None:
-        """Leave out the next picture if no other one refers to it."""
-        from .seek_to_key import skip_unless  # imports PyAV
-
-        if self.num_threads == 1:
-            skip_unless(wanted, self._stream.codec_context)
+        decoder = FilmDecoder(self.path, self._stream, from_start=first == 0)
+        return checked_packets(packets, index, first), decoder
 
     def _decode(self, times: List[int]) -> Dict[int, np.ndarray]:
         """Frames at the given times, which ascend."""
@@ -243,6 +240,7 @@ class PyAVReader(VideoReader):
         for run in runs.values():
             for more in _MORE_RUN_UP:
                 try:
+                    self._open()
                     found.update(
                         self._decode_run(run, self.index.run_up + more))
                     break
@@ -252,6 +250,7 @@ class PyAVReader(VideoReader):
                     # error like any other. From further back it is there.
                     if more == _MORE_RUN_UP[-1]:
                         raise
+                    self.close()  # see FilmDecoder.renew
         return found
 
     def _decode_run(self, run: Set[int], run_up: int) -> Dict[int, np.ndarray]:
@@ -261,14 +260,15 @@ class PyAVReader(VideoReader):
         found, unsent = {}, set(run)
         start = sound_from(self.index.key_times,
                            self.index.key_number(min(run)), run_up)
-        for packet, whole in self._packets_from(min(run), run_up):
+        packets, decoder = self._decoding_from(min(run), run_up)
+        for packet, whole in packets:
             if not whole:
                 raise self._changed(f'the packet at time {packet.pts}')
-            self._skip_unless(packet.pts in run)
-            frames = decode_after_seek(packet, start)
+            decoder.skip_unless(packet.pts in run)
+            frames = decode_after_seek(decoder, packet, start)
             unsent.discard(packet.pts)
             if not unsent and packet.size:
-                frames += self._stream.codec_context.decode(None)
+                frames += decoder.decode(None)
             for frame in frames:
                 # Others of the group refer to a damaged one, and say nothing.
                 if frame.is_corrupt and (frame.pts is None
@@ -284,11 +284,12 @@ class PyAVReader(VideoReader):
                               'came out of the decoder')
         return found
 
-    def _skipping(self, packets: Iterator, first: int, last: int) -> Iterator:
+    def _skipping(self, packets: Iterator, decoder: Any, first: int,
+                  last: int) -> Iterator:
         """Packets, to be decoded at once; pictures outside may be left out."""
         for packet, whole in packets:
-            self._skip_unless(packet.pts is not None
-                              and first <= packet.pts <= last)
+            decoder.skip_unless(packet.pts is not None
+                                and first <= packet.pts <= last)
             yield packet, whole
 
 

@@ -3,7 +3,8 @@ import os
 from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import List, Optional
+from itertools import dropwhile
+from typing import List, Optional, Tuple
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from .cluster_sums import lie_within, missing_frames, sound_clusters
 from .container_crop import container_crop
 from .decodable_end import decodable_end
+from .film_decoder import FilmDecoder
 from .head_sums import own_head_fits
 from .open_film import film_packets, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
@@ -31,6 +33,17 @@ class _Packets:
     has_open_gop: bool = False
     has_odd_times: bool = False
     fault: str = ''
+
+    def add(self, packet, time: int) -> None:
+        """Note when a packet is shown."""
+        if packet.is_keyframe:
+            self.key_times.append(time)
+        elif time < self.key_times[-1]:
+            self.has_open_gop = True
+        if packet.is_discard:
+            self.num_hidden += 1
+        else:
+            self.times.append(time)
 
 
 def _scan_entries(stream) -> _Packets:
@@ -69,7 +82,6 @@ def _scan_packets(path: str, container, stream) -> _Packets:
     # Only decoders of these codecs hold frames back, so elsewhere the order
     # of decoding is that of presentation.
     reorders = stream.codec_context.has_b_frames
-    key_time = None
     try:
         for packet in film_packets(container, stream):
             if packet.size == 0:  # the empty packet that ends the stream
@@ -88,18 +100,27 @@ def _scan_packets(path: str, container, stream) -> _Packets:
                     packets.has_odd_times = True
                     time = 0
             times.append(time)
-            if packet.is_keyframe:
-                key_time = time
-                packets.key_times.append(time)
-            elif time < key_time:
-                packets.has_open_gop = True
-            if packet.is_discard:
-                packets.num_hidden += 1
-            else:
-                packets.times.append(time)
+            packets.add(packet, time)
     except av.error.FFmpegError:
         # What comes after the damage cannot be reached by a reader either.
         pass
+    _mark_damaged(path, container, packets, signed, times, places)
+    return packets
+
+
+def _mark_damaged(path: str, container, packets: _Packets,
+                  signed: List[Optional[bool]], times: List[int],
+                  places: array) -> None:
+    """Give packets that were damaged already a checksum that does not fit.
+
+    Args:
+        path (str): The file.
+        container (av.InputContainer): Of the file.
+        packets (_Packets): P of them.
+        signed (list[bool | None]): P, whether the checksum in each fits.
+        times (list[int]): P, presentation times.
+        places (array): P, offsets in bytes, -1 of none.
+    """
     sound = np.ones(len(signed), bool)
     if 2 * sum(fits is not None for fits in signed) > len(signed):
         # Damage may have taken the checksum itself.
@@ -112,16 +133,16 @@ def _scan_packets(path: str, container, stream) -> _Packets:
             packets.fault = missing_frames(path, offsets, times, clusters)
     for number in np.flatnonzero(~sound):
         packets.sums[number] ^= 0xffffffff
-    return packets
 
 
 def _first_shown(path: str) -> Optional[int]:
     """Time of the first frame that comes out of a decoder, if any does."""
     container, stream = open_film(path)
     with container:
+        decoder = FilmDecoder(path, stream)
         for packet in film_packets(container, stream):
             try:
-                for frame in packet.decode():
+                for frame in decoder.decode(packet):
                     if frame.pts is not None and not frame.is_corrupt:
                         return frame.pts
             except av.error.FFmpegError:
@@ -184,20 +205,41 @@ def scan_video(path: str) -> VideoIndex:
         return _index_of(path, container, stream)
 
 
+def _packets_of(path: str, container, stream) -> Tuple[_Packets, bool]:
+    """All packets, and whether the container tells the places of JPEGs."""
+    is_jpeg = (_is_complete(stream)
+               and stream.codec_context.codec.canonical_name == 'mjpeg')
+    entries = _scan_entries(stream) if is_jpeg else None
+    if entries is not None and _are_signed(path, entries):
+        return entries, True
+    packets = _scan_packets(path, container, stream)
+    is_jpeg = entries is not None and entries.times == packets.times
+    if is_jpeg:
+        packets.positions, packets.sizes = entries.positions, entries.sizes
+    return packets, is_jpeg
+
+
+def _is_complete(stream) -> bool:
+    """Whether the container's own index is of the length promised."""
+    return 0 < stream.frames == len(stream.index_entries)
+
+
+def _num_missing(stream, packets: _Packets) -> int:
+    """Packets that the container's own index lists, and that are not there.
+
+    Those in front of the first key frame are there, but of no use.
+    """
+    if not _is_complete(stream):
+        return 0
+    entries = dropwhile(lambda entry: not entry.is_keyframe,
+                        stream.index_entries)
+    listed = sum(1 for _ in entries)
+    return max(0, listed - len(packets.times) - packets.num_hidden)
+
+
 def _index_of(path: str, container, stream) -> VideoIndex:
-    # Not the decoder's own name, which is 'libdav1d' for AV1.
-    codec = stream.codec_context.codec.canonical_name
-    num_entries = len(stream.index_entries)
-    # An index that is not of the length promised is not complete.
-    complete = 0 < stream.frames == num_entries
-    is_jpeg = complete and codec == 'mjpeg'
     header = header_sum(path, stream)
-    packets = _scan_entries(stream) if is_jpeg else None
-    if packets is None or not _are_signed(path, packets):
-        entries, packets = packets, _scan_packets(path, container, stream)
-        is_jpeg = entries is not None and entries.times == packets.times
-        if is_jpeg:
-            packets.positions, packets.sizes = entries.positions, entries.sizes
+    packets, is_jpeg = _packets_of(path, container, stream)
     times = np.array(packets.times, np.int64)
     order = np.argsort(times, kind='stable')
     times = times[order]
@@ -209,25 +251,22 @@ def _index_of(path: str, container, stream) -> VideoIndex:
         for a in (packets.positions, packets.sizes))
     odd = packets.has_odd_times or bool((np.diff(times) == 0).any())
 
-    promised = len(times)
-    num_cut = 0
+    num_cut = _num_missing(stream, packets)
+    promised = len(times) + num_cut
     if is_jpeg:
         whole = positions + sizes <= os.path.getsize(path)
-        num_cut = int((~whole).sum())
+        num_cut += int((~whole).sum())
         times, positions, sizes = times[whole], positions[whole], sizes[whole]
-    elif complete and num_entries > promised + packets.num_hidden:
-        promised = num_entries - packets.num_hidden
-        num_cut = promised - len(times)
     begin, end = 0, len(times)
     if len(times) and not odd:
         begin = _num_lost(path, times, key_times)
         if container.format.name != 'mpegts':
-            end = decodable_end(container, stream, times, key_times)
+            end = decodable_end(path, times, key_times)
     good = slice(begin, end)
-    end_is_cut = num_cut > 0
     times = times[good]
     return VideoIndex(
-        codec=codec,
+        # Not the decoder's own name, which is 'libdav1d' for AV1.
+        codec=stream.codec_context.codec.canonical_name,
         container=container.format.name,
         fps=_average_rate(stream, times),
         times=times,
@@ -240,7 +279,7 @@ def _index_of(path: str, container, stream) -> VideoIndex:
             key_order if len(packets.sums) else slice(0)],
         header_sum=header,
         num_promised=promised - begin,
-        num_cut=promised - begin - len(times) if end_is_cut else 0,
+        num_cut=promised - begin - len(times) if num_cut else 0,
         has_edit_list=packets.num_hidden > 0,
         has_open_gop=packets.has_open_gop,
         has_odd_times=odd,

@@ -2,10 +2,8 @@ from typing import Any, Iterator, List, Sequence
 
 from av.error import FFmpegError
 
+from .film_decoder import FilmDecoder
 from .packet_sums import own_sum_fits
-
-# Their decoders can leave out pictures that no other one refers to.
-_SKIPPING_CODECS = ('h264', 'hevc')
 
 
 def seek_to_key(container, stream, key_times: Sequence[int],
@@ -81,24 +79,15 @@ def sound_from(key_times: Sequence[int], number: int, run_up: int) -> int:
     return int(key_times[first])
 
 
-def skip_unless(wanted: bool, context: Any) -> None:
-    """Leave out the next picture if no other one refers to it.
-
-    Args:
-        wanted (bool): Leave out none.
-        context (av.VideoCodecContext): The decoder, of one thread.
-    """
-    if context.codec.canonical_name in _SKIPPING_CODECS:
-        context.skip_frame = 'DEFAULT' if wanted else 'NONREF'
-
-
-def decode_after_seek(packet: Any, key_time: int) -> List[Any]:
+def decode_after_seek(decoder: FilmDecoder, packet: Any,
+                      key_time: int) -> List[Any]:
     """Decode a packet; errors of frames shown before the key frame are none.
 
     In an open group of pictures these refer to the group before, which was
     not decoded, and nothing behind the key frame refers to them.
 
     Args:
+        decoder (FilmDecoder): Of the film.
         packet (av.Packet): Of :func:`seek_to_key`.
         key_time (int): Presentation time from :func:`sound_from`.
 
@@ -112,7 +101,7 @@ def decode_after_seek(packet: Any, key_time: int) -> List[Any]:
     if packet.size and own_sum_fits(packet) is False:
         raise LookupError(f'the packet at time {packet.pts} is damaged')
     try:
-        return packet.decode()
+        return decoder.decode(packet)
     except FFmpegError:
         if packet.pts is None or packet.pts >= key_time:
             raise
