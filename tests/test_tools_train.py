@@ -225,23 +225,90 @@ def test_values_that_python_takes_pass():
         'train_dataloader.dataset.video=[a.mp4,b.mp4]')
 
 
+@pytest.fixture
+def no_data(monkeypatch, tmp_path):
+    """Let nothing be opened, and nothing be left but the config."""
+    before = {*tmp_path.iterdir()}
+    monkeypatch.setattr('mmengine.registry.DATASETS.build', None)
+    yield
+    left = {path.name for path in {*tmp_path.iterdir()} - before}
+    assert left <= {'__pycache__'}
+
+
 @pytest.mark.parametrize(('option', 'section', 'reason'), [
     ('optim_wrapper.optimizer.lr=-1', 'optim_wrapper', 'learning rate: -1'),
-    ('optim_wrapper.type=Gone', 'optim_wrapper', 'Gone is not in'),
     ('train_dataloader.batch_size=0', 'train_dataloader', 'batch_size=0'),
+    ('train_dataloader.timeout=-1', 'train_dataloader', 'non-negative'),
+    ('train_dataloader.batch_sampler=3', 'train_dataloader', 'exclusive'),
     ('default_hooks.logger.interval=0', 'default_hooks', 'greater than 0'),
     ('randomness.seed=-1', 'randomness', 'Seed must be between 0'),
     ('env_cfg.mp_cfg.mp_start_method=a', 'env_cfg', "context for 'a'"),
-    ('runner_type=Gone', 'runner_type', 'Gone is not in'),
+    ('param_scheduler.type=ExponentialLR', 'param_scheduler', 'gamma'),
+    ('runner_type=Gone', 'runner_type', 'the nearest one is .*Runner'),
     ('model.bias=1', '--cfg-options', 'got model.bias'),
     ('train_cfg.max_epochs.a=3', '--cfg-options', 'max_epochs.a=3'),
 ])
-def test_what_cannot_be_built_names_its_section(toy, monkeypatch, option,
-                                                section, reason):
+def test_what_cannot_be_built_names_its_section(toy, no_data, option, section,
+                                                reason):
     """Before the data set is opened."""
-    monkeypatch.setattr('mmengine.runner.Runner.build_dataloader', None)
     with pytest.raises(ValueError, match=f'{section}.* must .*{reason}'):
         train.main([toy, '--cfg-options', option])
+
+
+@pytest.fixture
+def one_video(tmp_path):
+    (tmp_path / 'v.mp4').touch()  # never opened
+    return f'train_dataloader.dataset.video={tmp_path / "v.mp4"}'
+
+
+@pytest.mark.parametrize(('option', 'message'), [
+    ('train_dataloader.dataset.pipeline=[]',
+     r'train_dataloader.dataset.pipeline must .*got \[\]: add dict'),
+    ('train_dataloader.dataset.pipeline.2.type=dora_mm.DecodeImage',
+     'train_dataloader.dataset.pipeline must end with a transform that packs'),
+    ('train_dataloader.dataset.pipeline.1.size=0',
+     'train_dataloader.dataset.pipeline.1.size must be a positive number'),
+    ('train_dataloader.dataset.clip_len=0',
+     'train_dataloader.dataset.clip_len must be .* at least 1, but got 0'),
+    ('train_dataloader.dataset.video=no.mp4', 'video must .*no.mp4'),
+    ('train_dataloader.sampler=None', 'sampler must have skip'),
+    ('train_dataloader.sampler.num_samples=0', 'num_samples must be at least'),
+    ('train_dataloader.collate_fn=3', 'collate_fn must be a dict or None'),
+    ('param_scheduler.0.warmup=-1',
+     'warmup of the schedule of lr must be at least 0 .* but got -1'),
+    ('param_scheduler.0.param_name=gone', "param_scheduler must .*'gone'"),
+    ('param_scheduler.0.begin=-1',
+     'param_scheduler.0.begin must be at least 0, but got -1'),
+    ('default_scope=text', 'default_scope must .*package, but got .text'),
+    ('default_hooks.checkpoint.interval=0',
+     'default_hooks.checkpoint.interval must be at least 1, or -1 for never'),
+    ('default_hooks.checkpoint.max_keep_ckpts=0', 'at least 1, or -1 for all'),
+    ('default_hooks.checkpoint.backend_args.backend=gone',
+     "default_hooks.checkpoint must .*KeyError: 'gone'"),
+    ('visualizer.vis_backends=3', 'visualizer.vis_backends must be a list'),
+    ('vis_backends=3', 'did you mean visualizer.vis_backends'),
+    ('max_epochs=3', 'did you mean train_cfg.max_epochs'),
+    ('optim_wrapper.optimizer.type=AdamWW',
+     'optim_wrapper.optimizer.type must .*the nearest one is AdamW'),
+    ('optim_wrapper.constructor=DecayGroups', 'dora_mm.DecayGroupsConstr'),
+    ('model.loss.type=dora_mm.DoRALos', 'nearest one is dora_mm.DoRALoss'),
+    ('optim_wrapper.optimizer.betas=[0.9,0.99,0.9]',
+     'optimizer.betas must be a list of 2, but got'),
+    ('optim_wrapper.optimizer.lr=inf', 'optimizer.lr must be a number'),
+    ('train_cfg.max_epochs=0', 'train_cfg.max_epochs must be at least 1'),
+    ('model.head.epsilon=-1', 'model.head.epsilon must be > 0, but got -1'),
+    ('custom_hooks.1.max_norm=0', 'custom_hooks.1.max_norm must be positive'),
+    ('load_from=', "load_from must be a path, but got '': correct"),
+    ('custom_hooks.0.priority=GONE', 'custom_hooks must .*GONE'),
+])
+def test_values_that_cannot_work(one_video, no_data, tmp_path, option,
+                                 message):
+    """Were refused after the videos were opened, or trained with."""
+    with pytest.raises(ValueError, match=message):
+        train.main([
+            config_path('dora/vit-t16_demo.py'), '--work-dir',
+            str(tmp_path / 'work'), '--cfg-options', one_video, option
+        ])
 
 
 @pytest.mark.parametrize(('content', 'reason'), [
@@ -293,8 +360,9 @@ def test_amp(toy):
 
 
 def test_amp_refuses_to_drop_another_wrapper(toy):
-    with pytest.raises(ValueError, match='for --amp, but got Mine'):
-        merge(toy, '--amp', '--cfg-options', 'optim_wrapper.type=Mine')
+    with pytest.raises(ValueError, match='for --amp, but got Apex'):
+        merge(toy, '--amp', '--cfg-options',
+              'optim_wrapper.type=ApexOptimWrapper')
 
 
 def test_resume(toy, tmp_path):
@@ -311,7 +379,8 @@ def test_resume(toy, tmp_path):
 
 def test_no_validate(toy):
     validation = ('--cfg-options', 'val_cfg.type=ValLoop',
-                  'val_dataloader.batch_size=1', 'val_evaluator.type=Dump')
+                  'val_dataloader.batch_size=1',
+                  'val_evaluator.type=DumpResults')
     assert merge(toy, *validation).val_dataloader.pin_memory is True
     # --cfg-options themselves would win, so the settings go into the file.
     merge(toy, *validation).dump('toy.py')

@@ -233,6 +233,7 @@ def main(argv=None):
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
     from dora_mm.engine.quiet_runner import QuietRunner, naming
+    from dora_mm.engine.try_settings import try_settings
     cfg = read_config(args.config)
     cfg = merge_args(cfg, args)
     for name in NEEDED:
@@ -249,6 +250,8 @@ def main(argv=None):
         for name in DATALOADERS:
             if cfg.get(name, None) is not None:
                 cfg[name].pin_memory = False  # torch warns otherwise
+    with plain_checkpoints(args.trust):
+        try_settings(cfg)
     prepare_launch(cfg, get_device())
     with hold_work_folder(cfg.work_dir), plain_checkpoints(args.trust):
         choose_checkpoint(cfg)

@@ -1,4 +1,5 @@
 import hashlib
+import inspect
 from pathlib import Path
 from typing import List, Optional, Tuple, Union
 
@@ -10,6 +11,7 @@ from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
 from dora_mm.video.video_files import VIDEO_EXTENSIONS
+from .check_pipeline import check_pipeline
 from .evaluation.image_source import ImageSource
 from .load_or_replace import load_or_replace
 
@@ -49,13 +51,7 @@ class ImageClipDataset(Dataset):
                  pipeline: List[dict],
                  root: Optional[Union[str, Path]] = None,
                  max_replacements: int = 8) -> None:
-        if max_replacements < 0:
-            raise ValueError('max_replacements must be at least 0, but got '
-                             f'{max_replacements}: 8 is the default')
-        if Path(images).suffix.lower() in VIDEO_EXTENSIONS:
-            raise ValueError(
-                f'images must be no video, but got {images}: frames of videos '
-                'are clips of WalkingToursVideoDataset with clip_len=1')
+        _check(images, max_replacements)
         self.max_replacements = max_replacements
         self.pipeline = Compose(pipeline)
         self.source = ImageSource(images, root)
@@ -69,6 +65,23 @@ class ImageClipDataset(Dataset):
         ]
         self.source.pack()
         print_log(f'{len(self)} images', logger='current')
+
+    @classmethod
+    def check_settings(cls, **settings) -> None:
+        """Check arguments for training, without opening a file.
+
+        Args:
+            **settings: Of the class, its transforms as dicts.
+
+        Raises:
+            ValueError: See the class; or what the pipeline makes is not for
+                a model.
+        """
+        given = inspect.signature(cls).bind(**settings)
+        given.apply_defaults()
+        given = given.arguments
+        _check(given['images'], given['max_replacements'])
+        check_pipeline(given['pipeline'])
 
     @property
     def metainfo(self) -> dict:
@@ -113,3 +126,17 @@ class ImageClipDataset(Dataset):
             video_path=self.source.items[index]['name'],
             frame_indices=np.zeros(1, np.int64),
             num_replaced=attempt)
+
+
+def _check(images: Union[str, Path], max_replacements: int) -> None:
+    if max_replacements < 0:
+        raise ValueError('max_replacements must be at least 0, but got '
+                         f'{max_replacements}: 8 is the default')
+    if Path(images).suffix.lower() in VIDEO_EXTENSIONS:
+        raise ValueError(
+            f'images must be no video, but got {str(images)!r}: frames of '
+            'videos are clips of WalkingToursVideoDataset with clip_len=1')
+    if not Path(images).exists():
+        raise ValueError(
+            f'images must be a file or a folder, but got {str(images)!r}, '
+            'which does not exist: check the path')

@@ -1,3 +1,4 @@
+import inspect
 import logging
 import time
 from typing import Callable, List, Optional, Sequence, Tuple, Union
@@ -13,6 +14,7 @@ from dora_mm.video.readers import VideoDecodeError, VideoInfo
 from dora_mm.video.readers.probe_video import probe_video
 from dora_mm.video.video_files import PathLike, find_video_files
 from dora_mm.video.video_manifest import VideoManifest
+from .check_pipeline import check_pipeline
 from .clip_index import ClipIndex, FileClips
 from .clip_request import ClipRequest
 from .load_or_replace import load_or_replace
@@ -120,6 +122,25 @@ class WalkingToursVideoDataset(Dataset):
             f'{len(self)} clip{"s" * (len(self) > 1)}, '
             f'{time.monotonic() - started:.0f} s to open',
             logger='current')
+
+    @classmethod
+    def check_settings(cls, **settings) -> None:
+        """Check arguments for training, without opening a file.
+
+        Args:
+            **settings: Of the class, its transforms as dicts.
+
+        Raises:
+            TypeError, ValueError: See the class; or what the pipeline makes
+                is not for a model.
+        """
+        given = inspect.signature(cls).bind(**settings)
+        given.apply_defaults()
+        given = given.arguments
+        _check_numbers(*(given[name] for name in inspect.signature(
+            _check_numbers).parameters))
+        find_video_files(given['video'], given['data_root'])
+        check_pipeline(given['pipeline'])
 
     @property
     def metainfo(self) -> dict:

@@ -1,37 +1,77 @@
 """Keys of a config that nothing would read."""
 import difflib
 import inspect
+import logging
 import sys
 from inspect import Parameter
-from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import (Any, Dict, Iterable, Iterator, Mapping, NamedTuple,
+                    Optional, Tuple, Union)
 
 from mmengine.config import Config
-from mmengine.registry import (DATA_SAMPLERS, DATASETS, HOOKS, LOOPS, METRICS,
-                               MODELS, OPTIM_WRAPPERS, OPTIMIZERS,
-                               PARAM_SCHEDULERS, TRANSFORMS, DefaultScope,
-                               Registry)
+from mmengine.logging import print_log
+from mmengine.registry import (DATA_SAMPLERS, DATASETS, FUNCTIONS, HOOKS,
+                               LOG_PROCESSORS, LOOPS, METRICS, MODEL_WRAPPERS,
+                               MODELS, OPTIM_WRAPPER_CONSTRUCTORS,
+                               OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS,
+                               RUNNERS, TRANSFORMS, VISBACKENDS, VISUALIZERS,
+                               DefaultScope, Registry)
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
 Arguments = Mapping[str, Parameter]
 
+
+class Setting(NamedTuple):
+    """A key and a value of a config, and what is known of it.
+
+    Attributes:
+        path (str): Of the dict that it is in: '' or dotted keys, with a dot at
+            the end.
+        key (str): In that dict.
+        value (Any): Plain data.
+        known (dict): Arguments that the dict is read as, by name; empty for
+            one of which nothing is known.
+        registry (Registry, optional): What builds the dict, or holds what the
+            value names.
+    """
+    path: str
+    key: str
+    value: Any
+    known: Arguments
+    registry: Optional[Registry]
+
+
 # What a dict under a key is built by; a dict below inherits that.
-_REGISTRIES = dict(
+REGISTRIES = dict(
     model=MODELS,
+    backbone=MODELS,
+    neck=MODELS,
+    head=MODELS,
+    loss=MODELS,
     data_preprocessor=MODELS,
     default_hooks=HOOKS,
     custom_hooks=HOOKS,
     mask=TRANSFORMS,
     dataset=DATASETS,
     sampler=DATA_SAMPLERS,
+    batch_sampler=DATA_SAMPLERS,
+    collate_fn=FUNCTIONS,
     pipeline=TRANSFORMS,
     optim_wrapper=OPTIM_WRAPPERS,
     optimizer=OPTIMIZERS,
     param_scheduler=PARAM_SCHEDULERS,
     train_cfg=LOOPS,
+    val_cfg=LOOPS,
     test_cfg=LOOPS,
-    test_evaluator=METRICS)
+    val_evaluator=METRICS,
+    test_evaluator=METRICS,
+    model_wrapper_cfg=MODEL_WRAPPERS,
+    log_processor=LOG_PROCESSORS,
+    visualizer=VISUALIZERS,
+    vis_backends=VISBACKENDS)
+# Keys with the name of what is built, and what holds it.
+NAMES = dict(constructor=OPTIM_WRAPPER_CONSTRUCTORS, runner_type=RUNNERS)
 
 
 def _signature(function: Any) -> Dict[str, Parameter]:
@@ -65,6 +105,9 @@ RUNNER = {
         custom_hooks=list,
         custom_imports=dict,
         runner_type=str,
+        activation_checkpointing=Optional[list],
+        efficient_conv_bn_eval=Optional[list],
+        compile=Union[dict, bool],
         model_wrapper_cfg=Optional[dict],
         find_unused_parameters=bool)
 }
@@ -111,7 +154,7 @@ def check_keys(cfg: Config, options: Optional[Mapping[str, Any]]) -> None:
     settings = cfg.to_dict()
     with DefaultScope.overwrite_default_scope(
             settings.get('default_scope') or 'mmengine'):
-        for path, key, _, known in walk_settings(settings):
+        for path, key, _, known, _ in walk_settings(settings):
             if key not in known:
                 near = _nearest(key, known, 0.85)
                 if near:
@@ -122,6 +165,40 @@ def check_keys(cfg: Config, options: Optional[Mapping[str, Any]]) -> None:
                     '--cfg-options must leave custom_imports alone, but got '
                     f'{key}: imports are done before; write it in a config')
             _check_option(settings, key, options)
+            _check_variable(settings, key)
+
+
+def dotted(part: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
+    """Dotted key and value of all that is in a config.
+
+    Args:
+        part (Any): The config as plain data, or a part of it.
+        path (str): Where it is.
+
+    Yields:
+        tuple: Key, value: dicts and lists as well as what is in them.
+    """
+    if path:
+        yield path[:-1], part
+    if isinstance(part, (list, tuple)):
+        part = {str(number): item for number, item in enumerate(part)}
+    for key, item in part.items() if isinstance(part, dict) else ():
+        yield from dotted(item, f'{path}{key}.')
+
+
+def _check_variable(settings: Mapping, option: str) -> None:
+    """Refuse to change a variable when settings were made of it already."""
+    name = option.partition('.')[0]
+    if name in RUNNER or name not in settings:
+        return
+    for key, value in dotted(settings):
+        if key.endswith(f'.{name}') and value == settings[name]:
+            _refuse('--cfg-options must be', option, key)
+    print_log(
+        f'{option} is a variable of the config: what the config made of it '
+        'stays as it was',
+        logger='current',
+        level=logging.WARNING)
 
 
 def _refuse(what: str, key: str, near: str) -> None:
@@ -141,11 +218,9 @@ def _is_slip(key: str, name: str) -> bool:
         len(wrong) == 1 or len(wrong) == 2 and wrong[0] == wrong[1][::-1])
 
 
-def walk_settings(
-    part: Any,
-    path: str = '',
-    registry: Optional[Registry] = None
-) -> Iterator[Tuple[str, str, Any, Arguments]]:
+def walk_settings(part: Any,
+                  path: str = '',
+                  registry: Optional[Registry] = None) -> Iterator[Setting]:
     """Each setting of dicts of which it is known what is read.
 
     Args:
@@ -154,8 +229,7 @@ def walk_settings(
         registry (Registry, optional): Builds dicts of ``part``.
 
     Yields:
-        tuple: ``path`` of the dict, key, value, and the arguments that the
-        dict is read as, by name; None for one of which nothing is known.
+        Setting: The dict's before those of dicts in it.
     """
     if isinstance(part, (list, tuple)):
         for number, item in enumerate(part):
@@ -164,10 +238,10 @@ def walk_settings(
         return
     known = _known(path, part, registry)[0]
     for key, item in part.items():
+        below = REGISTRIES.get(key, registry)
         if known or registry and key == 'type':
-            yield path, key, item, known
-        yield from walk_settings(item, f'{path}{key}.',
-                                 _REGISTRIES.get(key, registry))
+            yield Setting(path, key, item, known, NAMES.get(key, registry))
+        yield from walk_settings(item, f'{path}{key}.', below)
 
 
 def _known(path: str, part: dict,
@@ -219,5 +293,5 @@ def _check_option(cfg: Mapping, option: str,
             if key not in names and near:
                 _refuse('--cfg-options must be', option, near)
             part = part.get(key)
-        registry = _REGISTRIES.get(key, registry)
+        registry = REGISTRIES.get(key, registry)
         path += f'{key}.'

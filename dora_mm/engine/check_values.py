@@ -1,16 +1,20 @@
-"""Values of a config that are not of the kind that reads them."""
+"""Values of a config that what reads them cannot work with."""
+import difflib
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from inspect import Parameter
 from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+import mmengine.registry
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope, Registry
 
-from .check_keys import walk_settings
+from .check_keys import NAMES, REGISTRIES, Setting, dotted, walk_settings
 
 _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 _WORDS = {
@@ -22,8 +26,23 @@ _WORDS = {
 }
 
 
+# What mmengine takes and then trains not at all, without a checkpoint or up
+# the gradient: the least value, and what else there is.
+_LEAST = {
+    'train_cfg.max_epochs': (1, ''),
+    'train_cfg.max_iters': (1, ''),
+    'train_cfg.val_interval': (1, ''),
+    'train_dataloader.prefetch_factor': (1, ''),
+    'optim_wrapper.clip_grad.max_norm': (0, ''),
+    'auto_scale_lr.base_batch_size': (1, ''),
+    'default_hooks.checkpoint.interval': (1, '-1 for never'),
+    'default_hooks.checkpoint.max_keep_ckpts': (1, '-1 for all'),
+    'param_scheduler.N.begin': (0, ''),
+}
+
+
 def check_values(cfg: Config) -> None:
-    """Refuse values of another kind than what reads them.
+    """Refuse values of another kind than what reads them, and unknown names.
 
     What is read is told by annotations: of the Runner, of a data loader, and
     of what each ``type`` names; where there is none, by the default.
@@ -35,27 +54,82 @@ def check_values(cfg: Config) -> None:
         ValueError: With the dotted key, what is wanted and the value.
     """
     settings = cfg.to_dict()
-    scope = settings.get('default_scope')
-    with DefaultScope.overwrite_default_scope(
-            scope if isinstance(scope, str) else 'mmengine'):
-        for path, key, value, known in walk_settings(settings):
-            if key == 'type':
-                if not isinstance(value, str) and not callable(value):
-                    _refuse(path + key, 'the name of a class', value)
-            elif known.get(key) is not None:
-                kind = _kind(known[key])
-                if value is not known[key].default and not _fits(value, kind):
-                    _refuse(path + key, _words(kind), value)
-            elif path == 'default_hooks.' and not isinstance(value, dict):
-                _refuse(path + key, 'the dict of a hook', value)
+    scope = settings.get('default_scope', 'mmengine')
+    if not isinstance(scope, str):
+        _refuse('default_scope', 'a text', scope)
+    if scope not in MODELS.children and not (scope.isidentifier()
+                                             and find_spec(scope)):
+        _refuse('default_scope', 'the name of an installed package', scope)
+    with DefaultScope.overwrite_default_scope(scope):
+        for setting in walk_settings(settings):
+            _check(setting)
     if settings.get('log_level', 'INFO') not in _LEVELS:
         _refuse('log_level', f'one of {", ".join(_LEVELS)}',
                 settings['log_level'])
+    for key in ('work_dir', 'load_from'):
+        if settings.get(key) == '':
+            _refuse(key, 'a path', '')
+    for key, value in dotted(settings):
+        least, never = _LEAST.get(re.sub(r'\.\d+', '.N', key), (None, ''))
+        if least is not None and isinstance(
+                value, Real) and value < least and not (never and value == -1):
+            _refuse(key, f'at least {least}' + (never and f', or {never}'),
+                    value)
 
 
-def _refuse(key: str, wanted: str, value: Any) -> None:
-    raise ValueError(f'{key} must be {wanted}, but got {value!r}: correct it '
-                     'in the config or in --cfg-options')
+def _check(setting: Setting) -> None:
+    path, key, value, known, registry = setting
+    if key == 'type' and not isinstance(value, str) and not callable(value):
+        _refuse(path + key, 'the name of a class', value)
+    if key in ('type', *NAMES) and isinstance(value, str):
+        # What is deeper in a model may be of a registry of its own.
+        is_known = key in NAMES or path.startswith(
+            'default_hooks.') or path.rstrip('.0123456789').rpartition(
+                '.')[2] in REGISTRIES
+        if is_known and registry and not _is_registered(value, registry):
+            _refuse(path + key, 'a name that is registered', value,
+                    f'the nearest one is {_nearest(value, registry)}')
+    elif known.get(key) is not None:
+        kind = _kind(known[key])
+        if value is not known[key].default and not _fits(value, kind):
+            _refuse(path + key, _words(kind), value)
+    elif path == 'default_hooks.' and not isinstance(value, dict):
+        _refuse(path + key, 'the dict of a hook', value)
+
+
+def _refuse(
+        key: str,
+        wanted: str,
+        value: Any,
+        remedy: str = 'correct it in the config or in --cfg-options') -> None:
+    raise ValueError(f'{key} must be {wanted}, but got {value!r}: {remedy}')
+
+
+def _is_registered(name: str, registry: Registry) -> bool:
+    """In that registry, or in any: dicts below may be built by others."""
+    others = (vars(mmengine.registry)[key] for key in mmengine.registry.__all__
+              if key.isupper())
+    scope = DefaultScope.get_current_instance().scope_name
+    return any(
+        _holds(item, key) for item in (registry, *others)
+        for key in (name, f'{scope}.{name}'))
+
+
+def _holds(registry: Registry, name: str) -> bool:
+    try:
+        return registry.get(name) is not None
+    except RuntimeError:  # mmengine's answer to an unknown name with a dot
+        return False
+
+
+def _nearest(name: str, registry: Registry) -> str:
+    own = DefaultScope.get_current_instance().scope_name
+    names = {item: item for item in registry.module_dict}
+    for scope, child in registry.children.items():
+        prefix = '' if scope == own else f'{scope}.'
+        names.update((item, prefix + item) for item in child.module_dict)
+    bare = name.rpartition('.')[2]
+    return names[difflib.get_close_matches(bare, names, 1, 0.)[0]]
 
 
 def _kind(argument: Parameter) -> Any:
@@ -86,12 +160,14 @@ def _fits(value: Any, kind: Any) -> bool:
         return isinstance(value, base)
     if base in (int, float):
         return (isinstance(value, Real) and not isinstance(value, bool)
-                and not math.isnan(value)
+                and math.isfinite(value)
                 and (base is float or value % 1 == 0))
     if issubclass(base, (list, tuple)) or base is Sequence:
         item = args[0] if args and len({*args} - {...}) == 1 else Any
-        return isinstance(value, (list, tuple)) and all(
-            _fits(part, item) for part in value)
+        count = len(args) if base is tuple and ... not in args else 0
+        return isinstance(value, (list, tuple)) and (
+            not count or len(value) == count) and all(
+                _fits(part, item) for part in value)
     if issubclass(base, (dict, Mapping)):
         return isinstance(value, dict)
     if base is object or issubclass(base, os.PathLike):
@@ -113,6 +189,8 @@ def _words(kind: Any) -> str:
         return _WORDS[base]
     if issubclass(base, os.PathLike):
         return 'a text'
+    if base is tuple and args and ... not in args:
+        return f'a list of {len(args)}'
     if issubclass(base, (list, tuple)) or base is Sequence:
         return 'a list'
     return 'a dict'

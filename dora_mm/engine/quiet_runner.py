@@ -2,10 +2,8 @@ import functools
 import logging
 from typing import Any, Callable
 
-import torch.nn as nn
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader
 
 # How messages begin that a reader of the screen cannot act on.
 UNSEEN = (
@@ -57,8 +55,7 @@ class QuietRunner(Runner):
     config, the order of the hooks and what mmengine says of its own parts.
     ``log_level='DEBUG'`` shows all of it.
 
-    Its errors name the section of the config that cannot be built, and come
-    before data is opened wherever that needs no data.
+    Its errors name the section of the config that cannot be built.
     """
 
     setup_env = naming('env_cfg', Runner.setup_env)
@@ -75,18 +72,6 @@ class QuietRunner(Runner):
         'param_scheduler', Runner.build_param_scheduler)
     build_train_loop = naming('train_dataloader', Runner.build_train_loop)
 
-    def train(self) -> nn.Module:
-        """See mmengine's ``Runner``.
-
-        Raises:
-            ValueError: Settings of the data loader or the optimiser are
-                wrong.
-        """
-        if isinstance(self._train_dataloader, dict):
-            self._try_loader(self._train_dataloader)
-        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-        return super().train()
-
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """See mmengine's ``Runner``."""
         logger = super().build_logger(*args, **kwargs)
@@ -96,16 +81,6 @@ class QuietRunner(Runner):
                 handler.addFilter(_is_for_the_screen)
         logger.info(f'log, config and environment: {logger.log_file}')
         return logger
-
-    @staticmethod
-    def _try_loader(settings: dict) -> None:
-        """Let torch check a data loader without its data."""
-        own = ('dataset', 'sampler', 'batch_sampler', 'collate_fn',
-               'num_batch_per_epoch', 'worker_init_fn',
-               'disable_subprocess_warning')
-        naming('train_dataloader', DataLoader)(
-            [0], **{k: v
-                    for k, v in settings.items() if k not in own})
 
 
 def _is_for_the_screen(record: logging.LogRecord) -> bool:

@@ -14,7 +14,13 @@ VALUES = ('model.head.num_objects=0', 'model.loss.out_channels=3',
           'train_dataloader.num_workers=-1', 'model.loss.center_momentum=nan',
           'optim_wrapper.optimizer.lr=text', 'model.backbone.arch=deit',
           'model.data_preprocessor.local_views.size=0',
-          'custom_hooks=[dict(type=Nothing)]', 'randomness.seed=-1')
+          'custom_hooks=[dict(type=Nothing)]', 'randomness.seed=-1',
+          'train_dataloader.dataset.pipeline=[]', 'default_scope=text',
+          'train_dataloader.sampler=None', 'param_scheduler.0.warmup=-1',
+          'train_dataloader.prefetch_factor=0', 'vis_backends=3',
+          'default_hooks.checkpoint.interval=0', 'param_scheduler.0.begin=-1',
+          'optim_wrapper.clip_grad.max_norm=-1', 'work_dir=',
+          'optim_wrapper.optimizer.type=Gone', 'custom_hooks.0.type=Gone')
 
 
 class Mistakes:

@@ -212,9 +212,8 @@ def check_first_words(screen, log):
     lines = [line.split(' - ', 3)[-1] for line in screen.splitlines()]
     first = next(i for i, line in enumerate(lines) if 'loss: ' in line)
     expected = (f'log, config and environment: {log}',
-                # what needs no data is built before it is opened
-                r'\d+ parameters with weight decay, .*',
                 r'1 video, 80 clips, \d+ s to open',
+                r'\d+ parameters with weight decay, .*',
                 f'Checkpoints will be saved to {log.parents[1]}.',
                 r'Epoch\(train\) \[1\]\[ 1/10\] .*')
     assert first == len(expected) - 1, screen

@@ -36,15 +36,16 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         sampler = self.dataloader.sampler
         if not hasattr(sampler, 'skip'):
             raise TypeError(
-                'sampler must have skip(num_samples), but got '
-                f"{type(sampler).__name__}: use type='dora_mm.ClipSampler', "
-                "or mmengine's EpochBasedTrainLoop, which resumes at epoch "
-                'boundaries')
+                'train_dataloader.sampler must have skip(num_samples), but '
+                f'got {type(sampler).__name__}: use '
+                "type='dora_mm.ClipSampler', or mmengine's "
+                'EpochBasedTrainLoop, which resumes at epoch boundaries')
         if len(self.dataloader) == 0:
             raise ValueError(
-                f"batch_size must be at most the {len(sampler)} clips of a "
-                f"rank's epoch, but got {self.dataloader.batch_size}: lower "
-                'it, or lower start_stride')
+                f'train_dataloader.batch_size must be at most the '
+                f"{len(sampler)} clips of a rank's epoch, but got "
+                f'{self.dataloader.batch_size}: lower it, or lower '
+                'start_stride')
         self._batches: Optional[Iterator[Any]] = None
 
     def run_epoch(self) -> None:

@@ -1,0 +1,133 @@
+import copy
+import logging
+import re
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.fileio import get_file_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader, Dataset
+
+from .check_keys import dotted, walk_settings
+from .quiet_runner import QuietRunner, naming
+
+
+def try_settings(cfg: Config) -> None:
+    """Build what a config describes, without its data and its work folder.
+
+    So settings that cannot work are refused before videos are opened, which
+    takes minutes, and before anything is written. Nothing of it is kept: the
+    Runner builds all again, behind the seed.
+
+    Args:
+        cfg (Config): As the Runner will get it.
+
+    Raises:
+        ValueError: With the key or the section that nothing can be built of.
+        OSError: A file that is needed cannot be read.
+    """
+    logging.disable(logging.WARNING)  # the Runner says it again
+    try:
+        with DefaultScope.overwrite_default_scope(
+                cfg.get('default_scope', 'mmengine')):
+            _try_data(cfg)
+            _Trial(copy.deepcopy(cfg))
+    except (TypeError, ValueError) as error:
+        raise ValueError(_with_whole_key(str(error), cfg)) from error
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _with_whole_key(message: str, cfg: Config) -> str:
+    """A message that begins with an argument, with its place in the config."""
+    name, must, rest = message.partition(' must ')
+    name = name.strip('`')
+    if not re.fullmatch(r'[\w.]+', name):
+        return message
+    keys = [
+        key for key, value in dotted(cfg.to_dict())
+        if f'.{key}'.endswith(f'.{name}') and f'got {value!r}' in rest
+    ]
+    return f'{keys[0] if len(keys) == 1 else name}{must}{rest}'
+
+
+def _try_data(cfg: Config) -> None:
+    """What is told of the data without opening it."""
+    settings = cfg.to_dict()
+    for path, key, name, _, registry in walk_settings(settings):
+        if key != 'type' or not path.startswith('train_dataloader.'):
+            continue
+        part = settings
+        for step in path[:-1].split('.'):
+            part = part[int(step) if step.isdigit() else step]
+        if registry is TRANSFORMS:
+            naming(path[:-1], TRANSFORMS.build)(part)
+        elif registry is DATASETS and isinstance(name, str):
+            with DATASETS.switch_scope_and_registry(None) as scoped:
+                check = getattr(scoped.get(name), 'check_settings', None)
+            if check:
+                arguments = {k: v for k, v in part.items() if k != 'type'}
+                naming(path[:-1], check)(**arguments)
+
+
+class _AnyData(Dataset):
+    """Stands in for data that is not opened."""
+    metainfo: dict = {}
+
+    def __len__(self) -> int:
+        return 10**6
+
+
+class _Trial(QuietRunner):
+    """Builds the parts of a run in the order of mmengine's Runner."""
+
+    def __init__(self, cfg: Config) -> None:
+        self.cfg = cfg
+        self._hooks = []
+        self._launcher, self._distributed = 'none', False
+        self._val_loop = None
+        self._randomness_cfg = cfg.get('randomness', {'seed': None})
+        self.setup_env(cfg.get('env_cfg', {}))
+        self.set_randomness(**self._randomness_cfg)
+        self._experiment_name, self._log_dir = 'trial', cfg.work_dir
+        self.visualizer = self.build_visualizer(cfg.get('visualizer'))
+        type(self.visualizer)._instance_dict.pop('trial')
+        self.logger = logging.getLogger(__name__)
+        self.build_log_processor(cfg.get('log_processor') or {})
+        model = cfg.model
+        if cfg.get('data_preprocessor') is not None:
+            model.setdefault('data_preprocessor', cfg.data_preprocessor)
+        self.model = self.build_model(model)
+        self.register_hooks(cfg.get('default_hooks'), cfg.get('custom_hooks'))
+        for hook in self._hooks:
+            if isinstance(hook, CheckpointHook):
+                naming('default_hooks.checkpoint', get_file_backend)(
+                    cfg.work_dir, backend_args=hook.backend_args)
+        self._try_training(cfg)
+
+    def _try_training(self, cfg: Config) -> None:
+        try:
+            self.optim_wrapper = self.build_optim_wrapper(cfg.optim_wrapper)
+        except ValueError as error:
+            if isinstance(error.__cause__, RuntimeError):
+                return  # it may need a device, and the Runner builds it there
+            raise
+        self._train_dataloader = dict(
+            cfg.train_dataloader, dataset=_AnyData())
+        try:
+            self._train_loop = self.build_train_loop(cfg.train_cfg)
+        except ValueError as error:
+            if isinstance(error.__cause__, (AssertionError, AttributeError)):
+                return  # a sampler may ask more of its data
+            raise
+        if cfg.get('param_scheduler') is not None:
+            self.build_param_scheduler(cfg.param_scheduler)
+
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        """A loader that starts no workers, where a loop starts it."""
+        loader = Runner.build_dataloader(*args, **kwargs)
+        loader.num_workers = loader.timeout = 0
+        return loader
