@@ -104,7 +104,7 @@ class DecordReader(VideoReader):
                      'open it. Download it again, or')
         if fault is None:
             # Not at the top: it imports PyAV.
-            from .check_reader import reader_fault
+            from .reader_fault import reader_fault
 
             fault = reader_fault(info.path, cls)
             if not fault:

@@ -98,7 +98,7 @@ def load_video_index(path: str) -> VideoIndex:
     if index is not None:
         return index
     # Not at the top: who imports the readers must not pay for PyAV.
-    from .check_reader import check_index
+    from .check_index import check_index
     from .scan_video import scan_video
 
     try:
