@@ -91,3 +91,46 @@ def test_keeps_ten_values_of_sixteen():
         del out
     # Beside them the statistics of norms and attention.
     assert 16 <= kept['stock'] < 17 and kept['lean'] < 11, kept
+
+
+def test_compiled_in_bfloat16_it_is_the_layer_in_float32():
+    """There GELU is a function of its own."""
+    layer = LeanEncoderLayer.adopt(
+        TransformerEncoderLayer(D, 4, 2 * D, qkv_bias=True)).train()
+    for param in layer.parameters():
+        torch.nn.init.normal_(param, std=0.2)
+    x = torch.randn(2, 5, D, generator=torch.Generator().manual_seed(0))
+    torch._dynamo.reset()
+    compiled = torch.compile(layer, backend='aot_eager', fullgraph=True)
+    found = []
+    for function in (layer, compiled):
+        tokens = x.clone().requires_grad_()
+        with torch.autocast('cpu', torch.bfloat16,
+                            enabled=function is compiled):
+            out = function(tokens)
+        (out.float()**2).sum().backward()
+        found.append((out.detach().float(), tokens.grad,
+                      layer.ffn.layers[0][0].weight.grad))
+        layer.zero_grad()
+    for exact, ours in zip(*found):
+        gap = (ours - exact).norm() / exact.norm()
+        assert gap < 0.01
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('length', [50, 197])
+def test_cuda_attention_of_any_length(length):
+    layer = LeanEncoderLayer.adopt(
+        TransformerEncoderLayer(384, 6, 1536, qkv_bias=True))
+    x = torch.randn(4, length, 384)
+    found = []
+    for function, tokens in ((layer.double(), x.double()),
+                             (layer.cuda().bfloat16(), x.cuda().bfloat16())):
+        tokens.requires_grad_()
+        out = function(tokens)
+        out.float().square().sum().backward()
+        found.append((out.detach().double().cpu(),
+                      tokens.grad.double().cpu()))
+    for exact, ours in zip(*found):
+        assert (ours - exact).norm() < 0.02 * exact.norm()
