@@ -9,6 +9,8 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+from dora_mm.models.utils.fused_function import FusedFunction
+
 INTERPOLATIONS = ('bilinear', 'bicubic')
 
 
@@ -75,6 +77,9 @@ def resampling_matrix(start: Tensor,
     return matrix.scatter_(-1, index.long(), weights)
 
 
+_resampling_matrix = FusedFunction(resampling_matrix, ())
+
+
 def crop_resize(clips: Tensor,
                 boxes: Tensor,
                 out_size: int,
@@ -112,7 +117,7 @@ def crop_resize(clips: Tensor,
     boxes = boxes.permute(1, 2, 0, 3)  # (B, T or 1, V, 4)
     # Both axes at once: what an axis lacks to the longer one has no weight.
     flips = torch.stack((torch.zeros_like(flips), flips)).permute(0, 2, 3, 1)
-    matrices = resampling_matrix(
+    matrices = _resampling_matrix(
         torch.stack((boxes[..., 0], boxes[..., 1])),
         torch.stack((boxes[..., 2], boxes[..., 3])), max(h, w), out_size,
         interpolation, flips.bool())

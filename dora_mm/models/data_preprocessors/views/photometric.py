@@ -8,12 +8,13 @@ Letters: N images, 3 RGB channels, H, W pixels. All images are float in
 [0, 1] and contiguous, all parameters (N, 1, 1, 1).
 """
 from functools import lru_cache
-from typing import List, NamedTuple, Tuple
+from typing import Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dora_mm.models.utils.fused_function import FusedFunction
 from .photometric_params import JITTER_OPS, PhotometricParams
 from .view_params import to_device
 
@@ -74,16 +75,33 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
         Tensor: (N, 3, H, W).
     """
     n, c, h, w = images.shape
-    taps = torch.arange(radius + 2, device=images.device)
-    kernel = torch.exp(-0.5 * (taps / sigma.view(n, 1)).square_())
-    kernel = kernel.mul_(taps <= radius)  # (n, radius + 2), the last one 0
-    kernel = kernel.div_(2 * kernel.sum(1, keepdim=True) - 1)
-    rows, cols = (
-        kernel[:, _mirrored_taps(size, radius, images.device)].sum(1)
-        for size in (h, w))
+    matrices = {
+        size:
+        _blur_matrix(sigma, _mirrored_taps(size, radius, images.device),
+                     radius)
+        for size in {h, w}
+    }
     # A convolution would have a group for every channel of every image.
-    x = torch.bmm(images.reshape(n, c * h, w), cols.transpose(1, 2))
-    return torch.matmul(rows[:, None], x.view(n, c, h, w))
+    x = torch.bmm(images.reshape(n, c * h, w), matrices[w].transpose(1, 2))
+    return torch.matmul(matrices[h][:, None], x.view(n, c, h, w))
+
+
+def blur_matrix(sigma: Tensor, taps: Tensor, radius: int) -> Tensor:
+    """Weights that blur one axis, as a matrix.
+
+    Args:
+        sigma (Tensor): (N, 1, 1, 1), pixels.
+        taps (Tensor): Of :func:`_mirrored_taps`, (3, S, S).
+        radius (int): Taps on each side.
+
+    Returns:
+        Tensor: (N, S, S), rows sum to 1.
+    """
+    distance = torch.arange(radius + 2, device=sigma.device)
+    kernel = torch.exp(-0.5 * (distance / sigma.flatten(1)).square())
+    kernel = kernel * (distance <= radius)  # (N, radius + 2), the last one 0
+    kernel = kernel / (2 * kernel.sum(1, keepdim=True) - 1)
+    return kernel[:, taps].sum(1)
 
 
 @lru_cache(maxsize=8)
@@ -110,56 +128,53 @@ def solarize(images: Tensor) -> Tensor:
     return torch.minimum(images, 1 - images)
 
 
-class _Blend(NamedTuple):
-    """One step of the jitter, for neighbours in the order of the images."""
-    rows: slice
-    other: np.ndarray  # 1 less the factor: the other image's share
-    mean: np.ndarray  # 1 for contrast, else 0
-    luma: np.ndarray  # 1 for saturation, else 0
-
-
 def _jitter_plan(
-    params: PhotometricParams
-) -> Tuple[np.ndarray, List[_Blend], List[_Blend]]:
-    """Images in an order in which every step's are neighbours, and steps.
-
-    The hue is the one operation that is no blend. Sorted by its place, the
-    images that have a blend before it come first, those with one after it
-    last.
+        params: PhotometricParams) -> Tuple[np.ndarray, np.ndarray]:
+    """Three blends before the hue and three after it, of which each image
+    has three: the others have a share of 0 and change nothing.
 
     Returns:
-        Tuple[np.ndarray, List[_Blend], List[_Blend]]: Indices of the images
-        that are jittered, steps before the hue and after it.
+        tuple: Indices (N,) of the images that are jittered, and (3, 6, N):
+        the share of the other image, 1 less the factor; 1 for contrast, else
+        0; 1 for saturation, else 0.
     """
-    hue_at = (params.order == JITTER_OPS.index('hue')).argmax(1)
     chosen = np.flatnonzero(params.jitter)
-    chosen = chosen[np.argsort(-hue_at[chosen], kind='stable')]
-    hue_at = hue_at[chosen]
-
-    def step(slot: int, rows: slice) -> _Blend:
-        images = chosen[rows]
-        op = params.order[images, slot]
-        return _Blend(rows, 1 - params.factors[images, op],
-                      op == JITTER_OPS.index('contrast'),
-                      op == JITTER_OPS.index('saturation'))
-
-    before = [step(k, slice(0, (hue_at > k).sum())) for k in range(3)]
-    after = [
-        step(k, slice((hue_at >= k).sum(), len(chosen))) for k in range(1, 4)
-    ]
-    return chosen, before, after
+    order, factors = params.order[chosen], params.factors[chosen]
+    hue_at = (order == JITTER_OPS.index('hue')).argmax(1)[:, None]
+    slots = np.array([0, 1, 2, 1, 2, 3])
+    ops = order[:, slots]
+    is_blend = np.where(np.arange(6) < 3, slots < hue_at, slots > hue_at)
+    share = is_blend * (1 - np.take_along_axis(factors, ops, 1))
+    return chosen, np.stack(
+        (share.T, ops.T == JITTER_OPS.index('contrast'),
+         ops.T == JITTER_OPS.index('saturation')))
 
 
-def _blend_in_place(images: Tensor, share: Tensor, mean: Tensor,
-                    luma: Tensor) -> None:
-    """Brightness, contrast or saturation of each image, in place.
+def jitter(images: Tensor, hue: Tensor, blends: Tensor) -> Tensor:
+    """The colour jitter, each image with its own factors and order.
 
-    All are ``(1 - share) * image + share * other``, where the other one is
-    black, or the mean luma (``mean`` = 1), or the luma (``luma`` = 1).
+    A blend is ``(1 - share) * image + share * other``, where the other one
+    is black (brightness), or the mean luma (contrast), or the luma
+    (saturation).
+
+    Args:
+        images (Tensor): (N, 3, H, W).
+        hue (Tensor): (N, 1, 1, 1), turns.
+        blends (Tensor): (3, 6, N, 1, 1, 1): shares and, of each, whether it
+            is contrast and whether it is saturation; of three blends before
+            the hue is turned, and three after.
+
+    Returns:
+        Tensor: (N, 3, H, W).
     """
-    gray = to_gray(images)
-    other = torch.addcmul(mean * gray.mean((2, 3), keepdim=True), gray, luma)
-    images.lerp_(other, share).clamp_(0, 1)
+    for i, (share, mean, luma) in enumerate(blends.unbind(1)):
+        if i == 3:
+            images = adjust_hue(images, hue)
+        gray = to_gray(images)
+        other = torch.addcmul(mean * gray.mean((2, 3), keepdim=True), gray,
+                              luma)
+        images = images.lerp(other, share).clamp_(0, 1)
+    return images
 
 
 def apply_photometric(images: Tensor, params: PhotometricParams,
@@ -179,31 +194,20 @@ def apply_photometric(images: Tensor, params: PhotometricParams,
     Returns:
         Tensor: ``images``.
     """
-    chosen, before, after = _jitter_plan(params)
+    chosen, blends = _jitter_plan(params)
     later = [
         np.flatnonzero(flags)
         for flags in (params.gray, params.blur, params.solarize)
     ]
-    blends = [
-        values for step in (*before, *after)
-        for values in (step.other, step.mean, step.luma)
-    ]
-    index, (hue, sigma, *blends) = to_device(
+    index, (hue, sigma, blends) = to_device(
         [chosen, *later],
-        [params.factors[chosen, 3], params.sigma[later[1]], *blends],
-        images.device)
+        [params.factors[chosen, 3], params.sigma[later[1]],
+         blends.ravel()], images.device)
     chosen, gray, blur, solarized = index
 
-    def blend(steps: List[_Blend], values: List[Tensor]) -> None:
-        for i, step in enumerate(steps):
-            if len(step.other):
-                _blend_in_place(jittered[step.rows], *values[3 * i:3 * i + 3])
-
     if len(chosen):
-        jittered = images.index_select(0, chosen)
-        blend(before, blends[:9])
-        jittered = adjust_hue(jittered, hue)
-        blend(after, blends[9:])
+        jittered = _jitter(
+            images.index_select(0, chosen), hue, blends.view(3, 6, *hue.shape))
         images.index_copy_(0, chosen, jittered)
     radius = blur_radius(max_sigma)
     for rows, operation in ((gray, to_gray_rgb),
@@ -213,6 +217,10 @@ def apply_photometric(images: Tensor, params: PhotometricParams,
             images.index_copy_(0, rows,
                                operation(images.index_select(0, rows)))
     return images
+
+
+_jitter = FusedFunction(jitter, (0, 0, 2))
+_blur_matrix = FusedFunction(blur_matrix, (0, None))
 
 
 def blur_radius(max_sigma: float) -> int:

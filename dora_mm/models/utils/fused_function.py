@@ -1,0 +1,61 @@
+import logging
+from typing import Any, Callable, Optional, Sequence
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from .layer_compiler import has_triton
+
+
+class FusedFunction:
+    """A function whose operations run as a few kernels on CUDA.
+
+    ``torch.compile`` makes them in the first call with tensors on CUDA, if
+    Triton works. Where that fails a warning says so, once, and the operations
+    run one by one, as they do on all other devices.
+
+    Args:
+        function (Callable): Of tensors, then numbers and strings; it changes
+            none of its arguments.
+        varying (Sequence[int | None]): For each of the tensors, the dimension
+            whose size differs from call to call, None if there is none.
+    """
+
+    def __init__(self, function: Callable[..., Tensor],
+                 varying: Sequence[Optional[int]]) -> None:
+        self.function = function
+        self.varying = varying
+        self._compiled: Optional[Callable[..., Tensor]] = None
+        self._failed = False
+
+    def __call__(self, *args: Any) -> Tensor:
+        """Call the function.
+
+        Args:
+            *args: Its arguments.
+
+        Returns:
+            Tensor: What it returns.
+        """
+        if self._failed or not (args[0].is_cuda and has_triton()):
+            return self.function(*args)
+        if self._compiled is None:
+            self._compiled = torch.compile(self.function, fullgraph=True)
+        for tensor, dim in zip(args, self.varying):
+            if dim is not None:
+                torch._dynamo.maybe_mark_dynamic(tensor, dim)
+        try:
+            return self._compiled(*args)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # a compiler may raise anything
+            self._failed = True
+            print_log(
+                f'torch.compile failed for {self.function.__name__} '
+                f'({type(error).__name__}: {str(error).splitlines()[0]}): '
+                'its operations run one by one. TORCH_COMPILE_DISABLE=1 does '
+                'not try',
+                'current',
+                level=logging.WARNING)
+            return self.function(*args)
