@@ -9,6 +9,9 @@ backward, optimiser), again and again on one batch. The slower of the last two
 is the limit. On a CPU they share the cores, so that training is slower than
 both.
 
+On CUDA the places are listed where the host waits for the device in some
+iterations of training after those that are timed.
+
 The hours are those of all epochs of the config on one video of ``--minutes``
 at ``--fps``, of clips that load as those of the given video do.
 """
@@ -17,6 +20,8 @@ import json
 import sys
 import tempfile
 import time
+import warnings
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -28,13 +33,16 @@ from step_tools import describe
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 import train  # noqa: E402
 
+WATCHED = 12  # iterations
+
 
 class TimeIsUp(Exception):
     """Ends a run."""
 
 
 class Stopwatch(Hook):
-    """Time iterations, the first ones aside, and stop."""
+    """Time iterations, the first ones aside; then look where the host waits
+    for the device, and stop."""
 
     priority = 'LOWEST'
 
@@ -43,9 +51,11 @@ class Stopwatch(Hook):
         self.warmup = warmup
         self.num_iters = self.num_clips = 0
         self.waited = 0.
+        self.elapsed = None
+        self.places = Counter()
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if self.num_iters > self.warmup:
+        if self.elapsed is None and self.num_iters > self.warmup:
             self.waited += time.perf_counter() - self.last
 
     def after_train_iter(self,
@@ -57,14 +67,26 @@ class Stopwatch(Hook):
         if self.num_iters == self.warmup:
             synchronize()
             self.start = time.perf_counter()
-        elif self.num_iters > self.warmup:
+        elif self.elapsed is None and self.num_iters > self.warmup:
             self.num_clips += len(data_batch['inputs'])
         self.last = time.perf_counter()
-        if self.num_iters > self.warmup and \
+        if self.elapsed is None and self.num_iters > self.warmup and \
                 self.last - self.start > self.seconds:
             synchronize()
             self.elapsed = time.perf_counter() - self.start
+            self._last_iter = self.num_iters
+            if torch.cuda.is_available():
+                self._last_iter += WATCHED
+                torch.cuda.set_sync_debug_mode('warn')
+                warnings.simplefilter('always')
+                warnings.showwarning = self._note
+        if self.elapsed is not None and self.num_iters == self._last_iter:
             raise TimeIsUp
+
+    def _note(self, message, category, filename, lineno, *_):
+        """Count a warning of PyTorch that a call waits."""
+        if 'synchroniz' in str(message):
+            self.places[f'{filename}:{lineno}'] += 1
 
 
 def synchronize():
@@ -79,8 +101,11 @@ def train_for(cfg, args):
     stopwatch = Stopwatch(args.seconds, args.warmup)
     runner.register_hook(stopwatch)
     try:
-        runner.train()
+        with warnings.catch_warnings():
+            runner.train()
     except TimeIsUp:
+        if torch.cuda.is_available():
+            torch.cuda.set_sync_debug_mode('default')
         return runner, stopwatch
     raise SystemExit(
         f'The run ended after {stopwatch.num_iters} iterations, before '
@@ -144,7 +169,7 @@ def prepare(args):
     return cfg
 
 
-def report(args, cfg, rates, waited):
+def report(args, cfg, rates, waited, places):
     """The numbers, with the limit and the hours."""
     alone = {name: rates[name] for name in ('loader', 'step')}
     clips = clips_per_epoch(cfg.train_dataloader.dataset, args.minutes,
@@ -154,13 +179,21 @@ def report(args, cfg, rates, waited):
     limit = 'data' if alone['loader'] < alone['step'] else 'compute'
     for name, rate in rates.items():
         print(f'{name:10} {rate:8.2f} clips/s')
+    if torch.cuda.is_available():
+        print(f'in {WATCHED} iterations the host waited for the device '
+              f'{sum(places.values())} times, by place: {dict(places)}')
     print(f'training waited for clips {waited:.1%} of the time\n'
           f'limit: {limit} ({max(alone.values()) / min(alone.values()):.1f} '
           'times slower than the other)\n'
           f'{epochs} epochs of {clips} clips ({args.minutes:g} minutes, '
           f'{args.fps:g} fps): {hours:.0f} hours')
     return dict(
-        rates=rates, waited=waited, limit=limit, clips=clips, hours=hours)
+        rates=rates,
+        waited=waited,
+        places=places,
+        limit=limit,
+        clips=clips,
+        hours=hours)
 
 
 def parse_args(argv=None):
@@ -189,7 +222,8 @@ def main():
                                              args.seconds)
         rates['step'] = step_rate(runner, batch, args.seconds)
         numbers = report(args, cfg, rates,
-                         stopwatch.waited / stopwatch.elapsed)
+                         stopwatch.waited / stopwatch.elapsed,
+                         stopwatch.places)
     if args.out:
         device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         with open(args.out, 'w') as file:

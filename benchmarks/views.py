@@ -40,7 +40,7 @@ def _max_and_mean(views, expected, scale):
 
 
 @torch.no_grad()
-def measure(case, repeats):
+def measure(case, repeats, names=None):
     """Rows of stage, method, ms per clip, ratio to batched and errors.
 
     Errors are of values in [0, 1], against torchvision on floats where it
@@ -48,6 +48,11 @@ def measure(case, repeats):
     """
     rows = []
     for stage, methods in methods_by_stage(case).items():
+        methods = {
+            name: method
+            for name, method in methods.items() if names is None or name in
+            (*names, 'ours_batched')
+        }
         reference = 'torchvision_float'
         expected = methods.get(reference, methods['ours_batched'])()
         scale = case.preprocessor.std if stage == 'whole' else 1
@@ -79,6 +84,8 @@ def main():
     parser.add_argument('--frames', type=int, default=8)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--methods', nargs='+', help='those and ours alone, not all')
     parser.add_argument('--out', help='also write the numbers to this JSON')
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -94,7 +101,7 @@ def main():
         opencv=cv2.__version__,
         kornia=getattr(kornia, '__version__', None),
         machine=torch.cuda.get_device_name() if cuda else platform.machine())
-    rows = measure(case, args.repeats)
+    rows = measure(case, args.repeats, args.methods)
     print(', '.join(f'{k} {v}' for k, v in info.items()))
     print(f'{"stage":7} {"method":23} {"ms/clip":>8} {"x batch":>7} '
           f'{"max err":>8} {"mean err":>8}')
