@@ -1,14 +1,15 @@
 import inspect
 import logging
 import time
+from dataclasses import fields
 from typing import Callable, List, Optional, Sequence, Tuple, Union
 
-import numpy as np
 import torch
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
+from dora_mm.models.utils.setting_checks import check_integer
 from dora_mm.registry import DATASETS
 from dora_mm.video.readers import VideoDecodeError, VideoInfo
 from dora_mm.video.readers.probe_video import probe_video
@@ -17,6 +18,7 @@ from dora_mm.video.video_manifest import VideoManifest
 from .check_pipeline import check_pipeline
 from .clip_index import ClipIndex, FileClips
 from .clip_request import ClipRequest
+from .clip_spacing import ClipSpacing
 from .load_or_replace import load_or_replace
 
 
@@ -83,20 +85,16 @@ class WalkingToursVideoDataset(Dataset):
                  pipeline: Sequence[Union[dict, Callable]] = (),
                  max_replacements: int = 8,
                  across_cuts: bool = False) -> None:
-        _check_numbers(clip_len, frame_interval, frame_stride, start_stride,
-                       max_replacements)
-        self.clip_len = clip_len
-        self.frame_interval = frame_interval
-        self.frame_stride = frame_stride
-        self.start_stride = start_stride
+        self.spacing = ClipSpacing(clip_len, frame_interval, frame_stride)
+        self.start_stride = check_integer('start_stride', start_stride, 1)
         self.across_cuts = across_cuts
-        self.max_replacements = max_replacements
+        self.max_replacements = check_integer('max_replacements',
+                                              max_replacements, 0)
         self.pipeline = Compose(pipeline)
 
         started = time.monotonic()
         infos = [self._probe(f) for f in find_video_files(video, data_root)]
         self.videos = self._drop_short(infos)
-        self._steps = [self._step(info) for info in self.videos]
         self._without_cuts: List[str] = []
         self._left_out: List[int] = []
         self.clip_index = ClipIndex(
@@ -104,9 +102,8 @@ class WalkingToursVideoDataset(Dataset):
         if self._without_cuts and not across_cuts:
             print_log(
                 f'the shot cuts of {", ".join(self._without_cuts)} are not '
-                'known, so clips may '
-                'cross them. tools/prepare_video.py finds them, also in '
-                'videos that it prepared before it did.',
+                'known, so clips may cross them. tools/prepare_video.py finds '
+                'them, also in videos that it prepared before it did.',
                 logger='current',
                 level=logging.WARNING)
         if len(self) == 0:
@@ -137,8 +134,9 @@ class WalkingToursVideoDataset(Dataset):
         given = inspect.signature(cls).bind(**settings)
         given.apply_defaults()
         given = given.arguments
-        _check_numbers(*(given[name] for name in inspect.signature(
-            _check_numbers).parameters))
+        ClipSpacing(*(given[key.name] for key in fields(ClipSpacing)))
+        check_integer('start_stride', given['start_stride'], 1)
+        check_integer('max_replacements', given['max_replacements'], 0)
         find_video_files(given['video'], given['data_root'])
         check_pipeline(given['pipeline'])
 
@@ -147,9 +145,7 @@ class WalkingToursVideoDataset(Dataset):
         """What the clips are made of, for logs and visualisers."""
         return dict(
             dataset_type='walking_tours',
-            clip_len=self.clip_len,
-            frame_interval=self.frame_interval,
-            frame_stride=self.frame_stride,
+            **vars(self.spacing),
             videos=[video.path for video in self.videos],
             num_frames=[video.num_frames for video in self.videos],
             frames_left_out=self._left_out)
@@ -212,7 +208,7 @@ class WalkingToursVideoDataset(Dataset):
         return dict(
             video_path=self.videos[number].path,
             fps=self.videos[number].fps,
-            frame_indices=start + self._offsets(number))
+            frame_indices=start + self.spacing.offsets(self.videos[number]))
 
     def _block_info(self, request: ClipRequest) -> dict:
         """What :class:`LoadClipFromBlock` needs to know."""
@@ -230,12 +226,9 @@ class WalkingToursVideoDataset(Dataset):
         """File and frames [begin, end) of the clips [first, end)."""
         number, start = self.clip_index.locate(first)
         _, last = self.clip_index.locate(end - 1)
-        last += int(self._offsets(number)[-1])
-        return self.videos[number].path, start, last + 1
-
-    def _offsets(self, number: int) -> np.ndarray:
-        """Frames of a clip of a file, from its start frame; int64 (T, )."""
-        return np.arange(self.clip_len, dtype=np.int64) * self._steps[number]
+        video = self.videos[number]
+        last += int(self.spacing.offsets(video)[-1])
+        return video.path, start, last + 1
 
     def _probe(self, path: str) -> VideoInfo:
         info = probe_video(path)
@@ -273,9 +266,9 @@ class WalkingToursVideoDataset(Dataset):
                 logger='current')
         if cuts is None:
             self._without_cuts.append(info.path)
-        offsets = np.arange(self.clip_len) * self._step(info)
         clips = FileClips(
-            self._num_starts(info), tuple(offsets.tolist()), excluded)
+            self.spacing.num_starts(info),
+            tuple(self.spacing.offsets(info).tolist()), excluded)
         if not cuts or self.across_cuts:
             return clips
         whole = clips._replace(cuts=cuts)
@@ -290,65 +283,25 @@ class WalkingToursVideoDataset(Dataset):
     def _count(self, clips: FileClips) -> int:
         return len(ClipIndex([clips], self.start_stride))
 
-    def _step(self, info: VideoInfo) -> int:
-        """Frames from one frame of a clip to the next."""
-        if self.frame_stride is not None:
-            return self.frame_stride
-        step = round(info.fps * self.frame_interval)
-        if step < 1:
-            raise ValueError(
-                f'`frame_interval` {self.frame_interval} seconds is less than '
-                f'half a frame of {info.path!r} ({info.fps:g} frames per '
-                f'second). Use at least {1 / info.fps:.4f}.')
-        return step
-
-    def _num_starts(self, info: VideoInfo) -> int:
-        """Start frames of clips; 0 if the file is shorter than one."""
-        gaps = self.clip_len
-        if self.frame_stride is None:
-            gaps -= 1
-        return max(0, info.num_frames - gaps * self._step(info))
-
     def _drop_short(self, infos: List[VideoInfo]) -> List[VideoInfo]:
         videos = []
+        clip_len = self.spacing.clip_len
         for info in infos:
-            if self._num_starts(info) > 0:
+            if self.spacing.num_starts(info) > 0:
                 videos.append(info)
                 continue
             print_log(
                 f'{info.path!r} is left out: its {info.num_frames} frames are '
-                f'fewer than a clip of {self.clip_len} frames '
-                f'{self._step(info)} apart needs.',
+                f'fewer than a clip of {clip_len} frames '
+                f'{self.spacing.step(info)} apart needs.',
                 logger='current',
                 level=logging.WARNING)
         if not videos:
             raise ValueError(
-                f'no video is as long as one clip of {self.clip_len} frames: '
-                + ', '.join(f'{i.path!r} has {i.num_frames} frames and needs '
-                            f'about {self.clip_len * self._step(i)}'
-                            for i in infos) +
+                f'no video is as long as one clip of {clip_len} frames: ' +
+                ', '.join(f'{i.path!r} has {i.num_frames} frames and needs '
+                          f'about {clip_len * self.spacing.step(i)}'
+                          for i in infos) +
                 '. Use longer videos, or a smaller `clip_len`, '
                 '`frame_interval` or `frame_stride`.')
         return videos
-
-
-def _check_numbers(clip_len: int, frame_interval: Optional[float],
-                   frame_stride: Optional[int], start_stride: int,
-                   max_replacements: int) -> None:
-    if (frame_interval is None) == (frame_stride is None):
-        raise ValueError(
-            'exactly one of `frame_interval` (seconds) and `frame_stride` '
-            f'(frames) must be given, but got {frame_interval} and '
-            f'{frame_stride}.')
-    if frame_interval is not None and not frame_interval > 0:
-        raise ValueError('`frame_interval` must be a positive number of '
-                         f'seconds, but got {frame_interval}.')
-    smallest = dict(
-        clip_len=(clip_len, 1),
-        frame_stride=(1 if frame_stride is None else frame_stride, 1),
-        start_stride=(start_stride, 1),
-        max_replacements=(max_replacements, 0))
-    for name, (value, bound) in smallest.items():
-        if not isinstance(value, int) or value < bound:
-            raise ValueError(f'`{name}` must be an integer of at least '
-                             f'{bound}, but got {value!r}.')

@@ -164,7 +164,7 @@ def test_it_agrees_with_what_is_prepared_and_trained(film, audited, tmp_path,
     assert type(MODELS.build(cfg.model)).__name__ == 'DoRA'
     data = DATASETS.build(cfg.train_dataloader.dataset)
     assert f'| {len(data)} |\n' in page and len(data) > 0
-    assert data.frame_interval == recommend_interval([audited], 8)
+    assert data.spacing.frame_interval == recommend_interval([audited], 8)
     # A prepared video is believed what its manifest says.
     again = audit_video(str(done[0].path), 1)
     assert again.num_bytes == manifest.bytes
