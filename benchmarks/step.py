@@ -24,8 +24,10 @@ import time
 import torch
 from mmengine.config import DictAction
 from step_tools import (DTYPES, add_size_options, describe, make_views,
-                        matmul_rate, peak_memory)
+                        matmul_rate, peak_memory, print_profile, profile)
 from training_step import TrainingStep
+
+KERNELS = 60  # that a profile prints
 
 
 def assert_equal(args):
@@ -73,6 +75,10 @@ def measure(args, batch):
         way: make_row(times, steps[way].clock.flops, batch)
         for way, times in seconds.items()
     }
+    if args.profile:
+        for way, step in steps.items():
+            rows[way]['profile'] = profile(lambda: step.run(views))
+            step.clock.read()
     return rows, peak_rate
 
 
@@ -175,6 +181,8 @@ def report(rows, peak_rate):
                   f'{stage["flops"] / 1e9:8.1f} {rate / 1e9:9.1f}')
         print(f'utilisation {row["utilisation"]:.1%} of the '
               f'{peak_rate / 1e9:.0f} GFLOP/s of a large product')
+        if 'profile' in row:
+            print_profile(row['profile'], KERNELS)
 
 
 def compare(rows, peak_rate):
@@ -224,6 +232,11 @@ def main():
         default=['released', 'ours'],
         choices=('released', 'ours'),
         help='one of them alone is not compared with the other')
+    parser.add_argument(
+        '--profile',
+        action='store_true',
+        help='on CUDA, also list the kernels of one step, and where the host '
+        'waits')
     parser.add_argument('--out', help='also write the numbers to this JSON')
     parser.add_argument('--memory-of', help=argparse.SUPPRESS)
     args = parser.parse_args()

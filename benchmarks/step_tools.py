@@ -4,6 +4,7 @@ import datetime
 import platform
 import resource
 import time
+import warnings
 from collections import defaultdict
 
 import torch
@@ -171,6 +172,52 @@ def peak_memory(device):
         return int(line.split()[1]) * 1024
     except FileNotFoundError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def profile(function):
+    """What a GPU and the host do in a call.
+
+    Returns:
+        dict: ``host_ms`` until the call comes back; ``device_ms``, the sum of
+        all kernels and copies; ``launches``; ``waits``, how often the host
+        waits for the GPU; and ``kernels``, the ms and launches of each.
+    """
+    function()  # warm
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode('warn')
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        start = time.perf_counter()
+        function()
+        host = time.perf_counter() - start
+    torch.cuda.set_sync_debug_mode('default')
+    torch.cuda.synchronize()
+    activity = torch.profiler.ProfilerActivity.CUDA
+    with torch.profiler.profile(activities=[activity]) as profiler:
+        function()
+        torch.cuda.synchronize()
+    kernels = [(event.self_device_time_total / 1e3, event.count, event.key)
+               for event in profiler.key_averages()
+               if event.self_device_time_total]
+    kernels.sort(reverse=True)
+    return dict(
+        host_ms=1e3 * host,
+        device_ms=sum(ms for ms, *_ in kernels),
+        launches=sum(number for _, number, _ in kernels),
+        waits=[
+            f'{w.filename}:{w.lineno}' for w in said
+            if 'synchroniz' in str(w.message)
+        ],
+        kernels=kernels)
+
+
+def print_profile(found, rows):
+    """Print the numbers of :func:`profile`, and so many kernels."""
+    print(f'\nhost {found["host_ms"]:.1f} ms, device '
+          f'{found["device_ms"]:.1f} ms in {found["launches"]} launches; the '
+          f'host waits {len(found["waits"])} times {found["waits"]}')
+    for ms, number, name in found['kernels'][:rows]:
+        print(f'{ms:8.3f} ms {number:5} {name[:110]}')
 
 
 def describe(device):

@@ -20,6 +20,7 @@ import time
 import cv2
 import torch
 import torchvision
+from step_tools import print_profile, profile
 from view_case import Case
 from view_methods import kornia, methods_by_stage
 
@@ -109,9 +110,14 @@ def main():
         print(f'{row["stage"]:7} {row["method"]:23} {row["ms_per_clip"]:8.1f} '
               f'{row["ratio_to_batched"]:7.2f} {row["max_error"]:8.1e} '
               f'{row["mean_error"]:8.1e}')
+    found = None
+    if cuda:
+        found = profile(lambda: case.preprocessor(dict(inputs=case.clips)))
+        print_profile(found, 40)
     if args.out:
         with open(args.out, 'w') as file:
-            json.dump(dict(info=info, rows=rows), file, indent=2)
+            json.dump(
+                dict(info=info, rows=rows, profile=found), file, indent=2)
 
 
 if __name__ == '__main__':

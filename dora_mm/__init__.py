@@ -9,7 +9,8 @@ import warnings
 from pathlib import Path
 
 from .utils.shipped_configs import config_path, register_config_packages
-from .utils.stack import check_host_packages, guard_multimodal
+from .utils.stack import (check_host_packages, drop_debug_prints,
+                          guard_multimodal)
 from .version import __version__
 
 
@@ -21,6 +22,7 @@ def prepare_hosts() -> None:
     """
     check_host_packages()
     guard_multimodal()
+    drop_debug_prints()
     # An operator that mmcv-lite lacks, and nothing of ours uses.
     warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeform')
     register_config_packages()

@@ -1,16 +1,14 @@
-import hashlib
-from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import mmengine
 import torch
 from mmengine.runner import Runner
 
 from dora_mm.version import __version__
+from dora_mm.video.content_identity import content_identity
 
 _SECTIONS = ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg',
              'train_dataloader', 'custom_hooks', 'auto_scale_lr')
-_SAMPLE = 1 << 16
 
 
 def run_facts(runner: Runner) -> Dict[str, Any]:
@@ -40,7 +38,7 @@ def run_facts(runner: Runner) -> Dict[str, Any]:
         epoch_clips=len(loader.dataset),
         epoch_iters=len(loader),
         videos=[
-            _identity(video.path)
+            list(content_identity(video.path).values())
             for video in getattr(loader.dataset, 'videos', ())
         ] + ([images] if images else []))
 
@@ -65,14 +63,3 @@ def _flatten(name: str, value: Any) -> Iterator[Tuple[str, Any]]:
         yield name, value
     else:
         yield name, type(value).__name__
-
-
-def _identity(path: str) -> List[Any]:
-    """Name, size and the hash of beginning, middle and end of a file."""
-    size = Path(path).stat().st_size
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        for place in (0, size // 2, max(size - _SAMPLE, 0)):
-            file.seek(place)
-            digest.update(file.read(_SAMPLE))
-    return [Path(path).name, size, digest.hexdigest()]

@@ -1,4 +1,3 @@
-import logging
 import sys
 from typing import Callable
 
@@ -18,7 +17,6 @@ def run_main(main: Callable[[], object]) -> None:
     Raises:
         SystemExit: With the sentence, status 1.
     """
-    _be_quiet()
     if '--traceback' in sys.argv:
         sys.argv.remove('--traceback')
         status = main()
@@ -55,24 +53,3 @@ def _reason(error: BaseException) -> str:
     if first is error:
         return f'{type(error).__name__}: {error} (--traceback shows where)'
     return f'{first} (then {type(error).__name__})'
-
-
-def _be_quiet() -> None:
-    """Leave out what the hosts say at every start of a program.
-
-    mmengine prints what is logged to no logger, whatever its level.
-    """
-    try:
-        import mmengine
-        from mmengine import logging as host
-    except ImportError:  # the program says so, if it needs it
-        return
-    print_log = host.print_log
-
-    def print_from_info_on(msg: object,
-                           logger: object = None,
-                           level: int = logging.INFO) -> None:
-        if logger is not None or level >= logging.INFO:
-            print_log(msg, logger, level)
-
-    mmengine.print_log = host.print_log = print_from_info_on

@@ -5,6 +5,8 @@ import names: the original releases (``mmengine``) and the maintained OneDL
 ones (``onedl-mmengine``). Versions are read from the installed metadata, so
 nothing is imported to check them.
 """
+import logging
+from functools import wraps
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import NamedTuple, Optional, Tuple
@@ -144,3 +146,23 @@ def guard_multimodal() -> None:
     if multimodal_is_broken():
         dependency = import_module('mmpretrain.utils.dependency')
         dependency.WITH_MULTIMODAL = False
+
+
+def drop_debug_prints() -> None:
+    """Leave out what the hosts say at every start, as of a missing OneDL.
+
+    mmengine prints what is logged to no logger, whatever its level. All from
+    the level INFO on stays.
+    """
+    import mmengine
+    from mmengine import logging as host
+    print_log = host.print_log
+
+    @wraps(print_log)
+    def print_from_info_on(msg: object,
+                           logger: object = None,
+                           level: int = logging.INFO) -> None:
+        if logger is not None or level >= logging.INFO:
+            print_log(msg, logger, level)
+
+    mmengine.print_log = host.print_log = print_from_info_on

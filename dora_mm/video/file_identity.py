@@ -3,9 +3,10 @@ from typing import Union
 
 
 def file_identity(path: Union[str, os.PathLike]) -> dict:
-    """What tells whether a file is still the same: name, size and time.
+    """What tells whether a file in its place was changed: name, size and time.
 
-    The index, the parts and the manifest of a video hold it.
+    What is kept of a file on the same machine holds it, as its index. What
+    goes with a file elsewhere holds :func:`content_identity`.
 
     Args:
         path (str | Path): The file.

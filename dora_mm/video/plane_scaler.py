@@ -5,16 +5,11 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from .display import Crop, Display
 
-# From FFmpeg's numbers of matrices in a stream to swscale's.
-_MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+# FFmpeg's numbers of the matrices in a stream that swscale can be asked for:
+# BT.709, FCC, BT.601 twice, SMPTE 240M, and BT.2020, which stands in for its
+# form of constant luminance.
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
+_BT601 = 6
 _FULL_RANGE = 2
 
 
@@ -58,15 +53,16 @@ class PlaneScaler:
         """
         display = Display.of(frame, self._crop)
         width, height = display.stored_size(*self.size)
-        matrix = _MATRICES.get(int(frame.colorspace), Colorspace.ITU601)
         full = (
             int(frame.color_range) == _FULL_RANGE
             or frame.format.name.startswith('yuvj'))
+        cut = display.cut(frame)
+        # Not by an argument: PyAV 17 takes none for BT.2020.
+        cut.colorspace = _MATRICES.get(int(frame.colorspace), _BT601)
         scaled = self._reformatter.reformat(
-            display.cut(frame),
+            cut,
             width,
             height,
-            src_colorspace=matrix,
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             **self._output)
         return tuple(display.orient(p) for p in planes_of(scaled))

@@ -35,8 +35,9 @@ class VideoManifest:
     and has a digest of its content.
 
     Attributes:
-        source (dict): The original: ``name``, ``bytes``, ``mtime_ns``,
-            ``codec``, ``width``, ``height``, ``fps`` (such as ``'60/1'``) and
+        source (dict): The original: ``name``, ``bytes``, ``sample_sha256``
+            (earlier manifests have ``mtime_ns`` instead), ``codec``,
+            ``width``, ``height``, ``fps`` (such as ``'60/1'``) and
             ``num_frames``.
         settings (dict): What the video was prepared with.
         settings_hash (str): Digest of ``settings``.

@@ -11,7 +11,7 @@ from dora_mm.video.video_manifest import VideoManifest
 @pytest.fixture
 def manifest():
     return VideoManifest(
-        source=dict(name='walk.mkv', bytes=9, mtime_ns=8),
+        source=dict(name='walk.mkv', bytes=9, sample_sha256='cd'),
         settings=dict(encoding='mjpeg'),
         settings_hash='ab',
         fps=Fraction(30000, 1001),

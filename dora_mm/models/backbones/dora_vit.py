@@ -68,7 +68,7 @@ class DoRAViT(VisionTransformer):
             probability, ``norm_each_output`` is asked of a model without
             final norm, a size of ``arch`` or ``patch_size`` is no positive
             integer, the heads do not share the channels evenly, or
-            ``img_size`` is less than a patch.
+            ``img_size`` is no multiple of ``patch_size``.
     """
 
     # How a layer is called: method, layer, tokens, and the other arguments.
@@ -403,6 +403,11 @@ def _check_sizes(arch: Union[str, dict], settings: Dict[str, Any]) -> None:
     size = settings.get('img_size', 224)
     for side in size if isinstance(size, (list, tuple)) else [size]:
         check_integer('img_size', side, patch)
+        if side % patch:  # the stock class pads, so that the grid is larger
+            below = side - side % patch
+            raise ValueError(
+                f'img_size must be a multiple of patch_size {patch}, but got '
+                f'{size}: take {below} or {below + patch} for {side}')
 
 
 def _kept_bytes(x: Tensor) -> int:

@@ -238,6 +238,7 @@ class DoRALoss(BaseModule):
         weight = like.new_full((num_objects, ), 1 / num_objects)
         if self.carry_frame_loss:
             # Object k also counts 1/T, 1/T^2, ... in the objects after it.
-            carried = float(num_frames)**-torch.arange(num_objects)
-            weight = weight * carried.to(weight).cumsum(0).flip(0)
+            carried = float(num_frames)**-torch.arange(
+                num_objects, device=like.device)
+            weight = weight * carried.cumsum(0).flip(0)
         return weight

@@ -12,7 +12,8 @@ def find_finished(path: Path, identity: dict, settings: PrepareSettings,
 
     Args:
         path (Path): Where the result belongs.
-        identity (dict): Of the source, see :func:`file_identity`.
+        identity (dict): Of the source, see
+            :func:`content_identity`.
         settings (PrepareSettings): How it is to be prepared.
         overwrite (bool): Whether a file of something else may be replaced.
 
@@ -52,7 +53,7 @@ def find_finished(path: Path, identity: dict, settings: PrepareSettings,
 def _differences(manifest: VideoManifest, path: Path, identity: dict,
                  settings: PrepareSettings) -> List[str]:
     rows = [('the setting', manifest.settings, settings.to_dict()),
-            ("the source's", manifest.source, identity),
+            ("the source's", manifest.source, _known(identity, manifest)),
             ("the file's", dict(bytes=manifest.bytes),
              dict(bytes=path.stat().st_size))]
     return [
@@ -60,3 +61,10 @@ def _differences(manifest: VideoManifest, path: Path, identity: dict,
         for what, old, new in rows for name, value in new.items()
         if old.get(name) != value
     ]
+
+
+def _known(identity: dict, manifest: VideoManifest) -> dict:
+    """What is to agree of a source; the name only for want of its content."""
+    content = 'sample_sha256' in manifest.source
+    other = 'name' if content else 'sample_sha256'
+    return {key: value for key, value in identity.items() if key != other}

@@ -3,12 +3,12 @@ import time
 from concurrent.futures import Executor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
-from dora_mm.video.file_identity import file_identity
+from dora_mm.video.content_identity import content_identity
 from dora_mm.video.scaled_size import scaled_size
 from dora_mm.video.shot_cuts import Changes, find_cuts, join_changes
 from dora_mm.video.video_manifest import VideoManifest
@@ -86,14 +86,22 @@ class VideoPreparation:
         self.slot = slot
         self.name = Path(source).stem
         self.path = out_dir / f'{self.name}.mp4'
-        self.identity = file_identity(source)
-        self.store = PartStore(
-            out_dir / f'.{self.name}.parts',
-            dict(source=self.identity, settings=settings.to_dict()))
         #: Frames that this run has to encode; None until that is known.
         self.num_frames: Optional[int] = None
         #: What is being done, for people.
         self.state = 'waiting'
+
+    @cached_property
+    def identity(self) -> dict:
+        """Of the source, the same on all machines."""
+        return content_identity(self.source_path)
+
+    @cached_property
+    def store(self) -> PartStore:
+        """The finished segments."""
+        return PartStore(
+            self.path.with_name(f'.{self.name}.parts'),
+            dict(source=self.identity, settings=self.settings.to_dict()))
 
     def run(self, pool: Executor, disk: DiskSpace) -> PreparedVideo:
         """Do all that is missing.

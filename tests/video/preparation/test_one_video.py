@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import av
@@ -158,6 +159,46 @@ def test_what_differs_is_named(tmp_path, prepare, numbers):
     with pytest.raises(ValueError, match='not a manifest'):
         prepare(source)
     assert prepare(source, overwrite=True).status == 'prepared'
+
+
+def test_source_is_known_by_its_content(tmp_path, prepare, monkeypatch):
+    """A copy, and a disk mounted anew, were another file by its time."""
+    source = write_video(tmp_path / 'walk.mp4', 80)
+    inner = video_preparation.assemble_parts
+    monkeypatch.setattr(
+        video_preparation, 'assemble_parts', lambda *args:
+        (_ for _ in ()).throw(OSError('no space left')))
+    with pytest.raises(OSError, match='no space left'):
+        prepare(source)
+    monkeypatch.setattr(video_preparation, 'assemble_parts', inner)
+    os.utime(source, (0, 0))
+    encoded = count_encoded(monkeypatch)
+    path = prepare(source).path
+    assert encoded == []
+    (tmp_path / 'copies').mkdir()
+    copy = shutil.copy(source, tmp_path / 'copies' / 'walk.mov')
+    assert prepare(copy).status == 'was finished'
+
+    # Of a manifest of before, which has no hash, name and size are to agree.
+    manifest = VideoManifest.load(path)
+    old = dict(manifest.source, mtime_ns=1)
+    del old['sample_sha256']
+    replace(manifest, source=old).save(path)
+    assert prepare(source).status == 'was finished'
+    with pytest.raises(ValueError, match="name was 'walk.mp4' and is 'walk.m"):
+        prepare(copy)
+    replace(manifest, source=dict(old, bytes=9)).save(path)
+    with pytest.raises(ValueError, match="source's bytes was 9"):
+        prepare(source)
+
+    manifest.save(path)
+    with open(source, 'r+b') as file:  # the size stays
+        file.seek(-1, os.SEEK_END)
+        last = file.read()
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    with pytest.raises(ValueError, match="source's sample_sha256 was"):
+        prepare(source)
 
 
 def test_comparison_finds_swapped_frames(tmp_path, prepare, monkeypatch):
