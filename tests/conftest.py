@@ -11,9 +11,12 @@ from clean_python import ROOT
 from mmengine.registry import DefaultScope
 from PIL import Image
 from video_factory import damage, write_video
+from warm_python import leave_layout
 
 from dora_mm import config_path
 from dora_mm.video.demo_video import make_demo_video
+
+leave_layout()
 
 
 @pytest.fixture(scope='session', autouse=True)

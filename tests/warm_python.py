@@ -5,11 +5,16 @@ one process imports them, and each program starts as a fork of it, with
 arguments, environment, folder and output of its own. dora_mm itself is not
 imported before, so that a program that forgets to import a part of it fails
 as it would alone.
+
+What shell scripts and torchrun start as their interpreter can be such forks as
+well: :func:`warm_interpreter`.
 """
 import atexit
 import json
 import os
 import runpy
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +28,11 @@ from pathlib import Path
 
 
 class WarmProcess:
-    """A python script in a process of its own: a part of ``Popen``.
+    """A python program in a process of its own: a part of ``Popen``.
 
     Args:
-        command (Sequence): The script and its arguments.
+        command (Sequence): What follows ``python`` on a command line: a
+            script, ``-m`` and a module or ``-c`` and code, and arguments.
         cwd (Path, optional): Folder to run in.
         path (Sequence[Path]): Folders to look for modules in first, before
             that of the dora_mm that is tested.
@@ -34,18 +40,22 @@ class WarmProcess:
     """
 
     def __init__(self, command, cwd=None, path=(), merge=False):
+        path = [*map(str, path), _tested_folder()]
+        self._start(_server(os.getpid()), command, cwd, path, merge)
+
+    def _start(self, pipe, command, cwd, path, merge):
         self._folder = tempfile.TemporaryDirectory()
         self.returncode = None
         request = dict(
             argv=[*map(str, command)],
             cwd=str(cwd or os.getcwd()),
             env=dict(os.environ, OMP_NUM_THREADS='1'),
-            path=[*map(str, path), _tested_folder()],
+            path=path,
             merge=merge,
             folder=self._folder.name)
-        server = _server(os.getpid())
-        server.stdin.write(json.dumps(request) + '\n')
-        server.stdin.flush()
+        Path(self._folder.name, 'request').write_text(json.dumps(request))
+        with open(pipe, 'w') as requests:  # a short line is written as one
+            requests.write(f'{self._folder.name}\n')
         self.pid = int(self._wait_for('pid', 60))
 
     def _wait_for(self, name, timeout):
@@ -80,6 +90,40 @@ def run_warm(*command, **kwargs):
                                        errors)
 
 
+def leave_layout():
+    """Let mmengine write configs in a layout of its own.
+
+    Which yapf else changes for every checkpoint, in up to 8 s.
+    """
+    import yapf.yapflib.yapf_api as yapf
+    yapf.FormatCode = lambda text, **_: (text, True)
+
+
+def warm_interpreter(folder):
+    """A program that takes the command line of python, and runs it warm.
+
+    Args:
+        folder (Path): Where to write it.
+
+    Returns:
+        str: Its path.
+    """
+    path = Path(folder, 'warm')
+    path.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -I -S {__file__} '
+        f'{_server(os.getpid())} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+class _Client(WarmProcess):
+    """In an interpreter that has imported nothing."""
+
+    def __init__(self, pipe, command):
+        path = filter(None, os.environ.get('PYTHONPATH', '').split(os.pathsep))
+        self._start(pipe, command, None, [*path], False)
+
+
 def _tested_folder():
     """Where the tests find dora_mm; the server must not import it."""
     package, = find_spec('dora_mm').submodule_search_locations
@@ -88,28 +132,37 @@ def _tested_folder():
 
 @lru_cache
 def _server(owner):
-    """The process that forks, one for each process of the tests."""
-    server = subprocess.Popen([sys.executable, __file__],
+    """The pipe to the process that forks, one for each one of the tests."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    pipe = os.path.join(folder, 'requests')
+    os.mkfifo(pipe)
+    server = subprocess.Popen([sys.executable, __file__, pipe],
                               stdin=subprocess.PIPE,
-                              text=True,
                               env=dict(os.environ, OMP_NUM_THREADS='1'))
-    atexit.register(server.stdin.close)
-    return server
+    atexit.register(server.stdin.close)  # which ends it
+    return pipe
 
 
-def _serve():
+def _serve(pipe):
     import mmcv  # noqa: F401
     import mmpretrain.apis  # noqa: F401
     import torch.utils.tensorboard  # noqa: F401
     import torchvision  # noqa: F401
 
+    leave_layout()
     # Programs must not find the tests' modules by chance.
     own = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if path != own]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # watchers end by themselves
-    for line in sys.stdin:
-        if os.fork() == 0:
-            _watch(json.loads(line))
+    requests = os.open(pipe, os.O_RDWR)  # to write as well: so it never ends
+    while True:
+        ready, _, _ = select.select([requests, sys.stdin], [], [])
+        if sys.stdin in ready:
+            return
+        for folder in os.read(requests, 1 << 16).decode().splitlines():
+            if os.fork() == 0:
+                _watch(json.loads(Path(folder, 'request').read_text()))
 
 
 def _watch(request):
@@ -143,10 +196,9 @@ def _program(request):
     os.environ.clear()
     os.environ.update(request['env'])
     sys.path[:0] = request['path']
-    sys.argv = request['argv']
     status = 1
     try:
-        runpy.run_path(sys.argv[0], run_name='__main__')
+        _run(request['argv'])
         status = 0
     except SystemExit as error:
         status = error.code
@@ -163,5 +215,32 @@ def _program(request):
     return status
 
 
+def _run(argv):
+    if argv[0] == '-u':
+        argv = argv[1:]
+    if argv[0] == '-c':
+        sys.path.insert(0, os.getcwd())
+        sys.argv = ['-c', *argv[2:]]
+        exec(argv[1], dict(__name__='__main__'))
+    elif argv[0] == '-m':
+        sys.path.insert(0, os.getcwd())
+        sys.argv = argv[1:]
+        runpy.run_module(argv[1], run_name='__main__', alter_sys=True)
+    else:
+        sys.argv = argv
+        runpy.run_path(argv[0], run_name='__main__')
+
+
+def _be_client(pipe, command):
+    process = _Client(pipe, command)
+    output, errors = process.communicate(3600)
+    sys.stdout.write(output)
+    sys.stderr.write(errors)
+    return process.returncode if process.returncode >= 0 else 1
+
+
 if __name__ == '__main__':
-    _serve()
+    if len(sys.argv) == 2:
+        _serve(sys.argv[1])
+    else:
+        sys.exit(_be_client(sys.argv[1], sys.argv[2:]))

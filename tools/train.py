@@ -228,13 +228,13 @@ def main(argv=None):
         ValueError: The config file or an option is wrong.
     """
     args = parse_args(argv)
+    cfg = read_config(args.config)  # before what takes seconds to import
     from mmengine.device import get_device
     from mmengine.registry import RUNNERS
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
     from dora_mm.engine.quiet_runner import QuietRunner, naming
     from dora_mm.engine.try_settings import try_settings
-    cfg = read_config(args.config)
     cfg = merge_args(cfg, args)
     for name in NEEDED:
         if cfg.get(name, None) is None:

@@ -18,10 +18,10 @@ def read_config(path: str) -> 'Config':
         ValueError: If there is no such file, or it is not a config: what is
             wrong in it, or in one that it is based on, with the name.
     """
-    from mmengine.config import Config
     if not os.path.isfile(path):
         raise ValueError(f'config must be a file, but got {path}: '
                          '"dora-mm configs" lists those of dora_mm')
+    from mmengine.config import Config
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is a program

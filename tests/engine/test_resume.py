@@ -85,13 +85,6 @@ class OneLayer(BaseModel):
         pass
 
 
-@pytest.fixture(autouse=True)
-def plain_config_text(monkeypatch):
-    """Each of some 300 checkpoints would have its config formatted by yapf."""
-    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode',
-                        lambda text, **_: (text, True))
-
-
 @pytest.fixture
 def videos(tmp_path):
     """Two files; only names and bytes count."""

@@ -2,12 +2,12 @@
 import os
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from small_runs import assert_same_features, make_run
+from warm_python import warm_interpreter
 
 import dora_mm
 from dora_mm import checkpoints
@@ -16,11 +16,11 @@ from dora_mm.utils.shipped_configs import config_path
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmarks'
 NAME = 'benchmarks/mmsegmentation/linear_vit-s16_ade20k-160k'
-# Questions go to the real interpreter, a training run is only written down.
-STUB = f"""#!/usr/bin/env bash
+# Questions go to an interpreter, a training run is only written down.
+STUB = """#!/usr/bin/env bash
 case "$*" in
     *train.py*|*"mim train"*) printf '%s\\n' "$(basename "$0")" "$@" ;;
-    *) exec {sys.executable} "$@" ;;
+    *) exec {python} "$@" ;;
 esac
 """
 
@@ -37,8 +37,9 @@ class _Payload:
 @pytest.fixture
 def launch(tmp_path):
     """Run a launcher: the words of the command that it ended in."""
+    warm = warm_interpreter(tmp_path)
     for name in ('python', 'srun'):
-        (tmp_path / name).write_text(STUB)
+        (tmp_path / name).write_text(STUB.format(python=warm))
         (tmp_path / name).chmod(0o755)
     (tmp_path / 'config.py').write_text('model = dict()')
     env = dict(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from clean_python import ROOT
 from video_factory import write_video
-from warm_python import WarmProcess
+from warm_python import WarmProcess, warm_interpreter
 
 import dora_mm
 
@@ -62,14 +62,21 @@ def write_config(video, tmp_path):
     return write
 
 
-def start(*command):
+@pytest.fixture(scope='module')
+def warm(tmp_path_factory):
+    """What torchrun and its ranks run as."""
+    return warm_interpreter(tmp_path_factory.mktemp('warm'))
+
+
+def start(*command, python=None):
     """Start a command; it sees the tests' modules and the tested dora_mm."""
     if command[0] == sys.executable:
         return WarmProcess(command[1:], path=[ROOT / 'tests'], merge=True)
     folders = (ROOT / 'tests', Path(dora_mm.__file__).parents[1])
     env = dict(
         os.environ,
-        PYTHON=sys.executable,
+        PYTHON=python,
+        PYTHON_EXEC=python,
         OMP_NUM_THREADS='1',
         PYTHONPATH=os.pathsep.join(map(str, folders)))
     return subprocess.Popen([*map(str, command)],
@@ -125,11 +132,18 @@ def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
         assert loss == pytest.approx(expected[iteration], rel=1e-6)
 
 
-def test_two_processes_equal_one_with_the_joined_batch(write_config, tmp_path):
+def test_two_processes_equal_one_with_the_joined_batch(write_config, warm,
+                                                       tmp_path):
     config = write_config('two', batch=4)
     screen = finish(
-        start('bash', ROOT / 'tools/dist_train.sh', config, 2, '--work-dir',
-              tmp_path / 'two'))
+        start(
+            'bash',
+            ROOT / 'tools/dist_train.sh',
+            config,
+            2,
+            '--work-dir',
+            tmp_path / 'two',
+            python=warm))
     assert 'environment variable' not in screen
     config = write_config('one', batch=8)
     finish(
@@ -148,8 +162,15 @@ def test_two_processes_equal_one_with_the_joined_batch(write_config, tmp_path):
         config = write_config(name, batch=batch)
         number = (2, ) if saved == 'one' else ()
         finish(
-            start(*command, config, *number, '--work-dir', tmp_path / name,
-                  '--resume', tmp_path / saved / 'iter_18.pth'))
+            start(
+                *command,
+                config,
+                *number,
+                '--work-dir',
+                tmp_path / name,
+                '--resume',
+                tmp_path / saved / 'iter_18.pth',
+                python=warm))
         after = dict(losses(tmp_path / f'{name}.jsonl'))
         assert sorted(after) == [18, 19]
         for iteration, loss in after.items():
