@@ -4,7 +4,7 @@ from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import dropwhile
-from typing import List, Optional, Tuple
+from typing import Iterable, Iterator, List, Optional, Tuple
 
 import av
 import numpy as np
@@ -77,20 +77,18 @@ def _scan_packets(path: str, container, stream) -> _Packets:
     """From one pass over the file, as :func:`film_packets` goes."""
     packets = _Packets()
     signed: List[Optional[bool]] = []
+    corrupt: List[bool] = []
     places = array('q')
     times: List[int] = []
     # Only decoders of these codecs hold frames back, so elsewhere the order
     # of decoding is that of presentation.
     reorders = stream.codec_context.has_b_frames
     try:
-        for packet in film_packets(container, stream):
-            if packet.size == 0:  # the empty packet that ends the stream
-                continue
-            if packet.is_corrupt:  # the file ends inside it
-                break
+        for packet in _complete(film_packets(container, stream)):
             if packet.is_keyframe:
                 packets.key_packets.append(len(signed))
             signed.append(own_sum_fits(packet))
+            corrupt.append(packet.is_corrupt)
             places.append(-1 if packet.pos is None else packet.pos)
             packets.sums.append(packet_sum(packet, packet.pts))
             time = packet.pts
@@ -104,35 +102,51 @@ def _scan_packets(path: str, container, stream) -> _Packets:
     except av.error.FFmpegError:
         # What comes after the damage cannot be reached by a reader either.
         pass
-    _mark_damaged(path, container, packets, signed, times, places)
+    sound = _are_sound(path, container, packets, signed, times, places)
+    for number in np.flatnonzero(~sound | np.array(corrupt, bool)):
+        packets.sums[number] ^= 0xffffffff  # a number that does not fit
     return packets
 
 
-def _mark_damaged(path: str, container, packets: _Packets,
-                  signed: List[Optional[bool]], times: List[int],
-                  places: array) -> None:
-    """Give packets that were damaged already a checksum that does not fit.
+def _complete(packets: Iterable) -> Iterator:
+    """Packets without the one that a file ends in, and without empty ones.
+
+    One that a demuxer calls corrupt and that others follow lacks a part, as
+    after a disturbance of a broadcast.
+    """
+    waiting: List = []
+    for packet in packets:
+        if packet.size == 0:  # it ends the stream
+            continue
+        waiting.append(packet)
+        if not packet.is_corrupt:
+            yield from waiting
+            waiting.clear()
+
+
+def _are_sound(path: str, container, packets: _Packets,
+               signed: List[Optional[bool]], times: List[int],
+               places: array) -> np.ndarray:
+    """Which packets fit the checksums that the file holds; bool (P, ).
 
     Args:
         path (str): The file.
         container (av.InputContainer): Of the file.
-        packets (_Packets): P of them.
+        packets (_Packets): P of them; frames that are missing are noted.
         signed (list[bool | None]): P, whether the checksum in each fits.
         times (list[int]): P, presentation times.
         places (array): P, offsets in bytes, -1 of none.
     """
-    sound = np.ones(len(signed), bool)
     if 2 * sum(fits is not None for fits in signed) > len(signed):
         # Damage may have taken the checksum itself.
-        sound = np.array([bool(fits) for fits in signed])
-    elif container.format.name.startswith('matroska'):
+        return np.array([bool(fits) for fits in signed])
+    if container.format.name.startswith('matroska'):
         clusters = sound_clusters(path)
         if clusters is not None:
             offsets = np.array(places, np.int64)
-            sound = lie_within(offsets, clusters)
             packets.fault = missing_frames(path, offsets, times, clusters)
-    for number in np.flatnonzero(~sound):
-        packets.sums[number] ^= 0xffffffff
+            return lie_within(offsets, clusters)
+    return np.ones(len(signed), bool)
 
 
 def _first_shown(path: str) -> Optional[int]:
