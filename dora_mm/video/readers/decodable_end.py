@@ -55,6 +55,15 @@ def _key_decodes(path: str, key_times, number: int) -> bool:
         return False
 
 
+def _is_found(path: str, key_times, number: int) -> bool:
+    """Whether a seek finds a key frame; some parsers lose the first one."""
+    try:
+        with _decoding_from(path, key_times, number):
+            return True
+    except LookupError:
+        return False
+
+
 def _last_good_key(path: str, key_times) -> Optional[int]:
     """The last key frame that decodes; None if there is none.
 
@@ -109,7 +118,9 @@ def decodable_end(path: str, times: np.ndarray, key_times: np.ndarray) -> int:
     """
     key = _last_good_key(path, key_times)
     if key is None:
-        return 0
+        # What cannot be sought at all may come out in one pass.
+        unsought = len(key_times) > 0 and not _is_found(path, key_times, 0)
+        return len(times) if unsought else 0
     if _last_frames_decode(path, times, key_times, key):
         return len(times)
     decoded = _decoded_times(path, key_times, key)
