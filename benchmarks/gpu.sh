@@ -17,14 +17,24 @@ export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
 batches=(32 64 128) search=64 clips=32 frames=120
-step=(--dtype bf16) video=(--size 854 480 --seconds 42) total=530 slower=1
-seconds=20 train=(train_dataloader.batch_size=32 train_dataloader.num_workers=14)
-if [[ -n ${TINY:-} ]]; then
+step=(--dtype bf16) total=530 slower=1
+# Drawing takes long, so few frames are drawn, and repeated.
+video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 1)
+# Wherever the repeated part begins, there is a cut.
+train=(train_dataloader.dataset.video="$out/store/walk_1min.mp4"
+    train_dataloader.dataset.across_cuts=True)
+if [[ -z ${TINY:-} ]]; then
+    seconds=10
+    train+=(train_dataloader.batch_size=32 train_dataloader.num_workers=14
+        train_dataloader.dataset.frame_stride=24)
+else
     device=(--device cpu)
     batches=(1) search=1 clips=1 frames=2
     step=(--arch deit-tiny --frames 2 --logits 64 --local-views 2 --repeats 1)
-    video=(--size 160 96 --seconds 10 --fps 10) total=3600 slower=10
-    seconds=1 train=(train_dataloader.batch_size=2 train_dataloader.num_workers=1
+    video=(--size 160 96 --seconds 5 --fps 10 --loop-minutes 0.2)
+    seconds=1 total=3600 slower=10
+    train=("${train[@]/1min/0.2min}"
+        train_dataloader.batch_size=2 train_dataloader.num_workers=1
         train_dataloader.dataset.clip_len=2
         train_dataloader.dataset.frame_stride=5 model.backbone.arch=deit-tiny
         model.neck.out_channels=64)
@@ -45,7 +55,7 @@ piece() { # name, seconds, command
 {
     piece video 60 "$python" benchmarks/make_test_video.py "$out/walk.mp4" \
         "${video[@]}"
-    piece prepare 60 "$python" tools/prepare_video.py "$out/walk.mp4" \
+    piece prepare 60 "$python" tools/prepare_video.py "$out"/walk_*min.mp4 \
         --out-dir "$out/store"
     piece frames 30 "$python" -c '
 import sys
@@ -65,29 +75,31 @@ frame[height // 3:height // 2, width // 3:width // 2] = 255
 cv2.imwrite(str(out / "mask.png"), frame[..., 0])
 ' "$out" "$frames"
 } &
-piece tests 100 "$python" -m pytest -q -k 'cuda or launches' \
-    tests/models/data_preprocessors tests/models/utils
+piece tests 100 "$python" -m pytest -q -k 'cuda or launches' tests/models
 wait
 
-for recipe in vit-s16_wt_released vit-s16_wt; do
-    for size in "${batches[@]}"; do
-        piece "step_${recipe}_$size" 60 "$python" benchmarks/step.py \
-            "${device[@]}" "${step[@]}" --config "dora/$recipe.py" \
-            --ways ours --batch "$size" --out "$out/step_${recipe}_$size.json"
-    done
-done
+# The first use of PyTorch and of its compiler takes a minute.
+profile=(--profile)
+[[ -n ${TINY:-} ]] && profile=()
+piece step_vit-s16_wt_released 130 "$python" benchmarks/step.py \
+    "${device[@]}" "${step[@]}" --config dora/vit-s16_wt_released.py \
+    --ways ours --batches "${batches[@]}" "${profile[@]}" \
+    --out "$out/step_vit-s16_wt_released.json"
 piece views 45 "$python" benchmarks/views.py "${device[@]}" \
-    --clips "$clips" --repeats 3 --out "$out/views.json"
-piece end_to_end 120 "$python" benchmarks/end_to_end.py \
+    --clips "$clips" --repeats 3 --methods ours_batched \
+    --out "$out/views.json"
+piece end_to_end 110 "$python" benchmarks/end_to_end.py \
     configs/dora/vit-s16_wt_released.py --seconds "$seconds" --warmup 2 \
-    --out "$out/end_to_end.json" --cfg-options \
-    "train_dataloader.dataset.video=$out/store/walk.mp4" "${train[@]}"
-piece davis 40 "$python" benchmarks/davis_speed.py "$out/frames" \
+    --out "$out/end_to_end.json" --cfg-options "${train[@]}"
+piece step_released_way 70 "$python" benchmarks/step.py "${device[@]}" \
+    "${step[@]}" --ways released --batch-search "$search" \
+    --search-seconds 30 --out "$out/step_released_way.json"
+piece step_vit-s16_wt 90 "$python" benchmarks/step.py "${device[@]}" \
+    "${step[@]}" --config dora/vit-s16_wt.py --ways ours \
+    --batches "${batches[@]:0:2}" --out "$out/step_vit-s16_wt.json"
+piece davis 50 "$python" benchmarks/davis_speed.py "$out/frames" \
     "$out/mask.png" "${device[@]}" --number "$frames" --repeats 1 \
     --out "$out/davis.json"
-piece step_released_way 90 "$python" benchmarks/step.py "${device[@]}" \
-    "${step[@]}" --ways released --batch-search "$search" \
-    --search-seconds 40 --out "$out/step_released_way.json"
 
 "$python" - "$out" <<'PY'
 """One table of all steps that were measured, and one file of all numbers."""

@@ -7,6 +7,8 @@ in float32.
     python benchmarks/step.py --arch deit-small --batch 2 --frames 4
     python benchmarks/step.py --device cuda --dtype bf16 --batch-search 64
     python benchmarks/step.py --set drop_hidden=True   # of our model alone
+    python benchmarks/step.py --device cuda --dtype bf16 --ways ours \
+        --batches 32 64 128
 
 Peak memory: on CUDA of the tensors, on a CPU of a process that does two steps
 of one of the two (less the same process before its first step, in brackets).
@@ -28,6 +30,9 @@ from step_tools import (DTYPES, add_size_options, describe, make_views,
 from training_step import TrainingStep
 
 KERNELS = 60  # that a profile prints
+# Steps without a stop between them, as in training, where the host prepares
+# one while a GPU computes the one before.
+STEPS = dict(cpu=1, cuda=8)
 
 
 def assert_equal(args):
@@ -68,8 +73,13 @@ def measure(args, batch):
     peak_rate = 0
     for i in range(args.repeats):
         for way, step in steps.items():
-            step.run(views, i)
-            seconds[way].append(step.clock.read())
+            number = STEPS[args.device]
+            for _ in range(number):
+                step.run(views, i)
+            seconds[way].append({
+                stage: time / number
+                for stage, time in step.clock.read().items()
+            })
         peak_rate = max(peak_rate, matmul_rate(device, DTYPES[args.dtype]))
     rows = {
         way: make_row(times, steps[way].clock.flops, batch)
@@ -163,6 +173,17 @@ def search(args):
     return best, peak_rate
 
 
+def measure_each(args):
+    """The rows of one way at several batch sizes, by way and size."""
+    way, = args.ways
+    found, peak_rate = {}, 0
+    for batch in args.batches:
+        rows, rate = measure(args, batch)
+        found[f'{way}, {batch}'] = rows[way]
+        peak_rate = max(peak_rate, rate)
+    return found, peak_rate
+
+
 def report(rows, peak_rate):
     """Print the numbers as tables."""
     for way, row in rows.items():
@@ -187,11 +208,11 @@ def report(rows, peak_rate):
 
 def compare(rows, peak_rate):
     """Add the utilisation; return ours over released, if both ran."""
-    ours = rows.get('ours') or rows['released']
+    ours = rows.get('ours') or next(iter(rows.values()))
     flops = model_flops(ours['stages']) / ours['batch']
     for row in rows.values():
         row['utilisation'] = flops * row['clips_per_sec'] / peak_rate
-    if len(rows) < 2:
+    if 'released' not in rows or 'ours' not in rows:
         return dict(model_flops_per_clip=flops)
     theirs = rows['released']
     fastest = (ours['batch'] / ours['fastest']) / (
@@ -215,6 +236,11 @@ def main():
         default=0,
         help='try 1, 2, 4 ... up to so many clips, and compare the best of '
         'both; for CUDA')
+    parser.add_argument(
+        '--batches',
+        type=int,
+        nargs='+',
+        help='measure one way at each of these')
     parser.add_argument(
         '--search-seconds',
         type=float,
@@ -245,18 +271,24 @@ def main():
     if args.memory_of:
         print(json.dumps(memory_of(args, args.memory_of, args.batch)))
         return
+    if args.batches and len(args.ways) > 1:
+        parser.error('--batches takes one of --ways, but got '
+                     f'{" ".join(args.ways)}: add --ways ours')
     device = torch.device(args.device)
     losses = assert_equal(args) if len(args.ways) == 2 else None
     print(f'losses of both ways, float32: {losses}')
-    rows, peak_rate = search(args) if args.batch_search else measure(
-        args, args.batch)
-    for way in rows:
-        args.ways = [way]
-        memory = dict(measure_memory(args, rows[way]['batch']))
-        rows[way]['memory'] = memory[way]
+    if args.batches:
+        rows, peak_rate = measure_each(args)
+    elif args.batch_search:
+        rows, peak_rate = search(args)
+    else:
+        rows, peak_rate = measure(args, args.batch)
+    for name, row in rows.items():
+        args.ways = [name.partition(',')[0]]
+        row['memory'], = dict(measure_memory(args, row['batch'])).values()
     ratios = compare(rows, peak_rate)
     report(rows, peak_rate)
-    if len(rows) == 2:
+    if 'released' in rows and 'ours' in rows:
         print('\nours / released: clips/s '
               f'{ratios["clips_per_sec"]:.2f} (of the fastest steps '
               f'{ratios["clips_per_sec_fastest"]:.2f}), peak memory '
