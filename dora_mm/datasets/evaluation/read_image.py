@@ -14,6 +14,17 @@ from typing import List, Union
 import numpy as np
 from PIL import Image, ImageOps
 
+_ORIENTATION = 0x112
+# What PIL does to a TIFF when it loads it, undone.
+_UNDO = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.gif', '.tif',
                     '.tiff', '.ppm', '.pgm')
 
@@ -47,12 +58,16 @@ def image_files(folder: Union[str, PathLike]) -> List[Path]:
     return sorted(found, key=lambda path: (len(path.stem), path.name))
 
 
-def open_image(data: bytes, name: Union[str, PathLike]) -> Image.Image:
+def open_image(data: bytes,
+               name: Union[str, PathLike],
+               upright: bool = False) -> Image.Image:
     """Decode a file as it is, whole or not at all.
 
     Args:
         data (bytes): The file.
         name (str | Path): Its name, for the message.
+        upright (bool): Whether to turn the image as the file says it is to
+            be shown. Defaults to False.
 
     Returns:
         PIL.Image.Image: In the mode of the file; of several pictures the
@@ -65,11 +80,19 @@ def open_image(data: bytes, name: Union[str, PathLike]) -> Image.Image:
     try:
         _check_png(data)
         image = Image.open(io.BytesIO(data))
+        turns, kind = 1, image.format
+        if kind == 'TIFF':
+            turns = image.tag_v2.get(_ORIENTATION, 1)
         image.load()
+        if upright:
+            turned = ImageOps.exif_transpose(image)
+        else:
+            turned = image.transpose(_UNDO[turns]) if turns in _UNDO else image
+        turned.format = kind
     # a broken file leads PIL's decoders to errors of many kinds
     except Exception as error:
         raise ValueError(f'{name} cannot be decoded: {error}') from error
-    return image
+    return turned
 
 
 def _check_png(data: bytes) -> None:
@@ -124,10 +147,8 @@ def decode_image(data: bytes,
         ValueError: If it cannot be decoded, ends too early, or its pixels are
             numbers of an unknown range.
     """
-    image = open_image(data, name)
+    image = open_image(data, name, upright)
     kind = f'{image.format} of mode {image.mode}'
-    if upright:
-        image = ImageOps.exif_transpose(image)
     # PIL gives the 16 bits of these two formats in 32
     if image.mode.startswith('I;16') or (image.mode == 'I'
                                          and kind[:3] in ('PNG', 'PPM')):

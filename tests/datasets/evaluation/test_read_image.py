@@ -9,6 +9,7 @@ from PIL import Image, ImageFile
 
 from dora_mm.datasets.evaluation.read_image import (decode_image, image_files,
                                                     read_image)
+from dora_mm.datasets.evaluation.read_mask import read_mask
 
 GREY = np.linspace(0, 255, 48 * 32).reshape(48, 32).astype(np.uint8)
 RGB = np.stack((GREY, 255 - GREY, GREY.T.reshape(48, 32)), -1)
@@ -77,15 +78,38 @@ def test_pixels(case):
     assert np.abs(found.astype(int) - expected).max() <= error
 
 
-def test_orientation_is_not_applied_unless_asked_for(tmp_path):
+# Where the first row and the first column of the file are shown.
+ORIENTATIONS = {
+    1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1], 5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}  # yapf: disable
+
+
+@pytest.mark.parametrize('turn', ORIENTATIONS)
+@pytest.mark.parametrize('kind', ['jpeg', 'png', 'webp', 'tiff'])
+def test_orientation_is_not_applied_unless_asked_for(tmp_path, kind, turn):
+    """PIL applies that of a TIFF unasked, that of no other file."""
     exif = Image.Exif()
-    exif[0x112] = 6
-    data = encode(Image.fromarray(RGB), 'jpeg', exif=exif, quality=100)
-    (tmp_path / 'a.jpg').write_bytes(data)
-    shown = cv2.imread(str(tmp_path / 'a.jpg'))[..., ::-1]
-    assert shown.shape == (32, 48, 3)
-    assert np.array_equal(read_image(tmp_path / 'a.jpg', upright=True), shown)
-    assert np.array_equal(read_image(tmp_path / 'a.jpg'), np.rot90(shown, 1))
+    exif[0x112] = turn
+    image = Image.fromarray(RGB)
+    options = dict(lossless=True) if kind == 'webp' else {}
+    path = tmp_path / f'a.{kind}'
+    path.write_bytes(encode(image, kind, exif=exif, **options))
+    stored = decode_image(encode(image, kind, **options), 'plain')
+    assert stored.shape == RGB.shape
+    assert np.array_equal(read_image(path), stored)
+    shown = read_image(path, upright=True)
+    assert np.array_equal(shown, ORIENTATIONS[turn](stored))
+    if kind == 'jpeg':
+        found = cv2.imread(str(path))[..., ::-1]
+        assert found.shape == shown.shape
+        assert np.abs(found.astype(int) - shown).max() <= 2
+    if kind in ('png', 'tiff'):
+        Image.fromarray(GREY).save(path, exif=exif)
+        assert np.array_equal(read_mask(path), GREY)
 
 
 @pytest.mark.parametrize('share', [.3, .95])
