@@ -1,14 +1,14 @@
 """What the pages tell a reader to type runs, here or in a test they name."""
 import re
-import sys
 
 import pytest
 import torch
-from clean_python import ROOT, check_run
+from clean_python import ROOT
 from mmengine.config import Config
 from mmpretrain.models import VisionTransformer
 from tiny import build_runner
 from video_factory import write_video
+from warm_python import run_warm
 
 from dora_mm.__main__ import COMMANDS
 from dora_mm.utils.shipped_configs import config_path
@@ -130,7 +130,7 @@ def test_plain_pytorch_runs(tmp_path):
     write_video(tmp_path / 'walk.mp4', 12)
     (tmp_path / 'loop.py').write_text(
         code_block('docs/plain_pytorch.md', 'python'))
-    lines = check_run(sys.executable, 'loop.py', cwd=tmp_path).splitlines()
+    lines = run_warm('loop.py', cwd=tmp_path).stdout.splitlines()
     steps = [line.split() for line in lines if re.match(r'\d+ \d', line)]
     assert [int(step) for step, *_ in steps] == [0, 1]
     # two terms, each near log(P) before anything is learnt
@@ -184,7 +184,7 @@ def test_segmentation_base_of_the_faq(tmp_path):
     (tmp_path / 'c.py').write_text(code_block('docs/faq.md', 'python', 1))
     code = ('from mmengine.config import Config; '
             'print(Config.fromfile("c.py").model.decode_head.type)')
-    assert 'UPerHead' in check_run(sys.executable, '-c', code, cwd=tmp_path)
+    assert 'UPerHead' in run_warm('-c', code, cwd=tmp_path).stdout
 
 
 def test_chinese_readme_says_the_same():
@@ -216,6 +216,5 @@ def test_own_backbone_of_the_faq(tmp_path):
             'cfg = Config.fromfile("c.py"); '
             'init_default_scope(cfg.default_scope); '
             'print(type(MODELS.build(cfg.model).backbone).__name__)')
-    out = check_run(
-        sys.executable, '-c', code, cwd=tmp_path, path=[tmp_path])
-    assert out.split()[-1] == 'MyViT'
+    done = run_warm('-c', code, cwd=tmp_path, path=[tmp_path])
+    assert done.stdout.split()[-1:] == ['MyViT'], done.stderr

@@ -2,7 +2,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ from clean_python import ROOT
 from mmpretrain.structures import DataSample
 from PIL import Image
 from tiny import build_model
+from warm_python import warm_interpreter
 
 import dora_mm
 from dora_mm import config_path
@@ -149,15 +149,17 @@ OPTIONS = ('test_cfg.ks=[1,3,9]', 'test_dataloader.batch_size=2',
 
 def on_two_processes(data, out):
     """tools/test.py under torchrun on the CPU; its metrics."""
+    python = warm_interpreter(out.parent)
     env = dict(
         os.environ,
+        PYTHON_EXEC=python,
         PYTHONPATH=str(Path(dora_mm.__file__).parents[1]),
         CUDA_VISIBLE_DEVICES='-1',
         OMP_NUM_THREADS='1')
     for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
         env.pop(name, None)
     done = subprocess.run([
-        sys.executable, '-m', 'torch.distributed.run', '--standalone',
+        python, '-m', 'torch.distributed.run', '--standalone',
         '--nproc_per_node', '2', ROOT / 'tools/test.py',
         config_path('evaluation/knn_cifar10-mini.py'), 'colour', '--data',
         data, '--work-dir', out, '--launcher', 'pytorch', '--cfg-options',
