@@ -299,6 +299,8 @@ def one_video(tmp_path):
     ('model.head.epsilon=-1', 'model.head.epsilon must be > 0, but got -1'),
     ('custom_hooks.1.max_norm=0', 'custom_hooks.1.max_norm must be positive'),
     ('load_from=', "load_from must be a path, but got '': correct"),
+    ('load_from=gone.pth', 'load_from must be a file, but got gone.pth'),
+    ('train_dataloader.dataset.video=', 'dataset.video must be a path'),
     ('custom_hooks.0.priority=GONE', 'custom_hooks must .*GONE'),
 ])
 def test_values_that_cannot_work(one_video, no_data, tmp_path, option,

@@ -250,8 +250,13 @@ def main(argv=None):
         for name in DATALOADERS:
             if cfg.get(name, None) is not None:
                 cfg[name].pin_memory = False  # torch warns otherwise
-    with plain_checkpoints(args.trust):
-        try_settings(cfg)
+    if 'runner_type' not in cfg:  # another Runner builds other parts
+        with plain_checkpoints(args.trust):
+            try_settings(cfg)
+    path = cfg.get('load_from', None)
+    if path is not None and '://' not in path and not osp.isfile(path):
+        raise ValueError(f'load_from must be a file, but got {path}: check '
+                         'the path')
     prepare_launch(cfg, get_device())
     with hold_work_folder(cfg.work_dir), plain_checkpoints(args.trust):
         choose_checkpoint(cfg)

@@ -24,8 +24,8 @@ _WORDS = {
     str: 'a text',
     type(None): 'None'
 }
-
-
+_PATHS = ('work_dir', 'load_from', 'train_dataloader.dataset.video',
+          'train_dataloader.dataset.images')
 # What mmengine takes and then trains not at all, without a checkpoint or up
 # the gradient: the least value, and what else there is.
 _LEAST = {
@@ -66,10 +66,9 @@ def check_values(cfg: Config) -> None:
     if settings.get('log_level', 'INFO') not in _LEVELS:
         _refuse('log_level', f'one of {", ".join(_LEVELS)}',
                 settings['log_level'])
-    for key in ('work_dir', 'load_from'):
-        if settings.get(key) == '':
-            _refuse(key, 'a path', '')
     for key, value in dotted(settings):
+        if key in _PATHS and value == '':  # which is the present folder
+            _refuse(key, 'a path', value)
         least, never = _LEAST.get(re.sub(r'\.\d+', '.N', key), (None, ''))
         if least is not None and isinstance(
                 value, Real) and value < least and not (never and value == -1):
