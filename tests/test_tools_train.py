@@ -3,6 +3,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,16 @@ def test_what_cannot_be_built_names_its_section(toy, no_data, option, section,
     """Before the data set is opened."""
     with pytest.raises(ValueError, match=f'{section}.* must .*{reason}'):
         train.main([toy, '--cfg-options', option])
+
+
+def test_a_run_that_is_refused_leaves_no_dated_folder(toy, monkeypatch):
+    """It had a log of nothing, and its config took the place of the last."""
+    monkeypatch.setattr('mmengine.registry.DATASETS.build', None)
+    # Loggers and the like of one name are one, for all tests.
+    name = f'experiment_name={uuid.uuid4()}'
+    with pytest.raises(ValueError, match='train_dataloader must'):
+        train.main([toy, '--cfg-options', name])
+    assert not list(Path('work_dirs').glob('*/*'))
 
 
 @pytest.fixture

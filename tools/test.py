@@ -158,9 +158,9 @@ def main(argv=None):
     args = parse_args(argv)
     from mmengine.device import get_device
     from mmengine.dist import is_main_process
-    from mmengine.runner import Runner
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
+    from dora_mm.engine.quiet_runner import QuietRunner
     if not osp.isfile(args.config):
         raise ValueError(f'config must be a file, but got {args.config}'
                          ': take one of configs/evaluation')
@@ -169,7 +169,7 @@ def main(argv=None):
     prepare_launch(cfg, get_device())
     cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
     with plain_checkpoints(args.trust):
-        metrics = Runner.from_cfg(cfg).test()
+        metrics = QuietRunner.from_cfg(cfg).test()
     if is_main_process():
         report(metrics, args, cfg)
 

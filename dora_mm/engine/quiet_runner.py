@@ -1,7 +1,11 @@
 import functools
 import logging
-from typing import Any, Callable
+import shutil
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator
 
+import torch.nn as nn
+from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -55,8 +59,12 @@ class QuietRunner(Runner):
     config, the order of the hooks and what mmengine says of its own parts.
     ``log_level='DEBUG'`` shows all of it.
 
-    Its errors name the section of the config that cannot be built.
+    Its errors name the section of the config that cannot be built. A run that
+    is refused before its first epoch, as one whose checkpoint does not fit,
+    leaves neither a dated folder nor its config.
     """
+
+    _has_begun = False
 
     setup_env = naming('env_cfg', Runner.setup_env)
     set_randomness = naming('randomness', Runner.set_randomness)
@@ -71,6 +79,45 @@ class QuietRunner(Runner):
     build_param_scheduler = naming(
         'param_scheduler', Runner.build_param_scheduler)
     build_train_loop = naming('train_dataloader', Runner.build_train_loop)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with self._nothing_left_if_refused():
+            super().__init__(*args, **kwargs)
+
+    def train(self) -> nn.Module:
+        """See mmengine's ``Runner``."""
+        with self._nothing_left_if_refused():
+            return super().train()
+
+    def test(self) -> Dict[str, float]:
+        """See mmengine's ``Runner``."""
+        with self._nothing_left_if_refused():
+            return super().test()
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """See mmengine's ``Runner``."""
+        if not self._has_begun and fn_name in ('before_train_epoch',
+                                               'before_test_epoch'):
+            self._has_begun = True
+            self.dump_config()
+        super().call_hook(fn_name, **kwargs)
+
+    def dump_config(self) -> None:
+        """See mmengine's ``Runner``, which does it when it is built."""
+        if self._has_begun:
+            super().dump_config()
+
+    @contextmanager
+    def _nothing_left_if_refused(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            if not self._has_begun and is_main_process():
+                if hasattr(self, 'visualizer'):
+                    self.visualizer.close()
+                if hasattr(self, '_log_dir'):
+                    shutil.rmtree(self.log_dir, ignore_errors=True)
+            raise
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """See mmengine's ``Runner``."""
