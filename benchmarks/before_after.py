@@ -47,7 +47,7 @@ class Side:
         """What the process says next."""
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit('A side ended: its message is above.')
+            raise SystemExit('error: a side ended, its message is above')
         return json.loads(line)
 
     def step(self, number):

@@ -108,8 +108,9 @@ def train_for(cfg, args):
             torch.cuda.set_sync_debug_mode('default')
         return runner, stopwatch
     raise SystemExit(
-        f'The run ended after {stopwatch.num_iters} iterations, before '
-        f'--seconds {args.seconds} were over; lower it or take more clips.')
+        'error: --seconds must be over before the run, but got '
+        f'{args.seconds} and an end after iteration {stopwatch.num_iters}: '
+        'lower it or take more clips')
 
 
 def loader_rate(loader, seconds):

@@ -54,7 +54,7 @@ def decode_in_order(path):
     numbers = [read_number(frame) for frame in frames]
     if None in numbers or (np.diff(numbers) != 1).any():
         raise RuntimeError(f'the frames of {str(path)!r} do not carry '
-                           'ascending numbers. Make the file anew.')
+                           'ascending numbers: make the file anew')
     return frames
 
 

@@ -47,8 +47,8 @@ def draw_number(frame: np.ndarray, number: int) -> None:
         ValueError: If the number is out of range.
     """
     if not 0 <= number < 2**NUM_BITS:
-        raise ValueError(f'`number` must be in [0, {2**NUM_BITS}), but got '
-                         f'{number}. Make a shorter video.')
+        raise ValueError(f'number must be in [0, {2**NUM_BITS}), but got '
+                         f'{number}: make a shorter video')
     bits = [number >> i & 1 for i in range(NUM_BITS)]
     bits.append(sum(bits) % 2)
     for bit, (upper, lower, columns) in zip(bits, _cells(*frame.shape[:2], 0)):

@@ -70,8 +70,8 @@ def _endless(source):
                 for frame in container.decode(video=0):
                     yield frame.to_ndarray(format='rgb24')
             if frame is None:
-                raise ValueError(f'no frame of `source` {str(source)!r} can '
-                                 'be decoded. Name another video.')
+                raise ValueError('source must be a video with frames, but '
+                                 f'got {source}: name another one')
 
     return pictures(), rate
 
@@ -94,10 +94,10 @@ def numbered_frames(source, size, num_frames, fps, seed=0):
     """
     width, height = size
     if width < 160 or height < 90 or width % 2 or height % 2:
-        raise ValueError('`size` must be an even width and height of at least '
-                         f'160 x 90 pixels, but got {tuple(size)}.')
+        raise ValueError('size must be an even width and height of at least '
+                         f'160 x 90 pixels, but got {tuple(size)}')
     if fps < 1:
-        raise ValueError(f'`fps` must be at least 1, but got {fps}.')
+        raise ValueError(f'fps must be at least 1, but got {fps}')
     rng = np.random.default_rng(seed)
     # One large picture of grain, of which each frame sees another part.
     grain = rng.normal(128, _GRAIN, (height + _SHIFTS, width + _SHIFTS, 1))
@@ -189,8 +189,8 @@ def repeat(source, path, times):
     free = shutil.disk_usage(Path(path).parent).free
     if size > free:
         raise OSError(f'{str(path)!r} needs {size / 1e9:.1f} GB, but only '
-                      f'{free / 1e9:.1f} GB are free. Choose another folder '
-                      'or a smaller --loop-minutes.')
+                      f'{free / 1e9:.1f} GB are free: choose another folder '
+                      'or a smaller --loop-minutes')
     with atomic_file(path) as file:
         with av.open(str(file.temporary), 'w') as output:
             stream = None

@@ -40,8 +40,8 @@ class ReleasedStep:
         for name, (ours, theirs) in released.items():
             if ours != theirs:
                 raise ValueError(f'{name} must be {theirs!r}, as released, '
-                                 f'but got {ours!r}; use configs/dora/'
-                                 'vit-s16_wt_released.py.')
+                                 f'but got {ours!r}: use configs/dora/'
+                                 'vit-s16_wt_released.py')
         self.model = model
         self.teacher = (model.teacher['backbone'], model.teacher['neck'])
         self.student = (model.backbone, model.neck)

@@ -433,6 +433,10 @@ def test_train_scale_lr_and_resume(toy, tmp_path, recwarn):
     second = torch.load(folder / 'epoch_2.pth', weights_only=False)
     assert second['state_dict']['weight'].item() == 2.625
     assert second['meta']['iter'] == 2
+    # Counted as the line that follows, which is of the second epoch.
+    log = max(folder.glob('*/*.log')).read_text()
+    assert 'resume: Epoch [2][1/1] is next' in log
+    assert 'Epoch(train) [2][1/1]' in log.split('is next')[1]
     # Batch 8 instead of 16: half the rate.
     train.main([
         toy, '--auto-scale-lr', '--work-dir', 'scaled', '--cfg-options',

@@ -25,6 +25,7 @@ from typing import Dict, List, Optional, Sequence
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
+from dora_mm.utils.number_options import integer
 from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
@@ -45,7 +46,8 @@ def parse_args(args=None):
         default=[],
         metavar='NAME',
         help='arms whose random weights become an arm as well')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument(
+        '--seeds', nargs='+', type=integer(0), default=[0, 1, 2])
     parser.add_argument('--data', required=True, help='folder of data sets')
     parser.add_argument(
         '--only', nargs='+', help='evaluations to run, such as davis2016')

@@ -16,6 +16,7 @@ from typing import List, Optional
 
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.measured_rates import CLIPS_PER_SECOND
+from dora_mm.utils.number_options import integer
 from dora_mm.utils.run_main import run_main
 
 
@@ -44,7 +45,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         help='folder to write to (default: %(default)s)')
     parser.add_argument(
         '--workers',
-        type=int,
+        type=integer(1),
         default=os.cpu_count(),
         help='processes, default the number of cores')
     return parser.parse_args(argv)

@@ -23,7 +23,8 @@ def parse_args(argv=None):
     parser.add_argument(
         '--to',
         required=True,
-        help='layout to write: dora_mm, dino, timm, mmseg or hf')
+        choices=('dora_mm', 'dino', 'timm', 'mmseg', 'hf'),
+        help='layout to write')
     parser.add_argument(
         '--key',
         choices=('teacher', 'student'),

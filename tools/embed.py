@@ -15,6 +15,7 @@ from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
+from dora_mm.utils.number_options import integer, positive
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 
@@ -40,7 +41,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         '(default: cls)')
     parser.add_argument(
         '--size',
-        type=int,
+        type=integer(1),
         default=224,
         help='pixels of the central square that is seen (default: 224)')
     parser.add_argument(
@@ -49,13 +50,13 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         'that of the file)')
     parser.add_argument(
         '--interval',
-        type=float,
+        type=positive,
         default=1.,
         help='seconds between the frames of a video (default: 1)')
-    parser.add_argument('--batch-size', type=int, default=32)
+    parser.add_argument('--batch-size', type=integer(1), default=32)
     parser.add_argument(
         '--num-workers',
-        type=int,
+        type=integer(0),
         default=2,
         help='processes that read images (default: 2)')
     add_key_option(parser)

@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from dora_mm.utils.number_options import integer
 from dora_mm.utils.run_main import run_main
 from dora_mm.video.preparation.deface_video import find_deface
 from dora_mm.video.preparation.prepare_settings import WRITERS, PrepareSettings
@@ -53,12 +54,12 @@ def parse_args(args=None):
         help='default %(default)s; h264 takes a seventh of the disk')
     parser.add_argument(
         '--short-side',
-        type=int,
+        type=integer(1),
         default=PrepareSettings.short_side,
         help='pixels, default %(default)s; a smaller video keeps its size')
     parser.add_argument(
         '--workers',
-        type=int,
+        type=integer(1),
         default=os.cpu_count(),
         help='processes, default the number of cores')
     parser.add_argument(
@@ -69,7 +70,7 @@ def parse_args(args=None):
         help='job I of N: every N-th file, or segment of a single file')
     parser.add_argument(
         '--verify-frames',
-        type=int,
+        type=integer(1),
         default=16,
         help='frames to compare with the original, default %(default)s')
     parser.add_argument(
@@ -97,9 +98,9 @@ def find_sources(args):
         names, args.shard = names[job - 1::num_jobs], (1, 1)
     elif num_jobs > 1 and find_tour(names[0], folder) is None:
         raise ValueError(
-            f'{names[0]} is not in {str(folder)!r}, and the jobs of --shard '
-            'would all download it. Download it first, by a run without '
-            '--shard that is stopped when the download is complete.')
+            f'--download-dir must have {names[0]}, which the jobs of --shard '
+            f'would all download, but got {folder}: download it first, by a '
+            'run without --shard that is stopped when that is complete')
     return [download_tour(name, folder) for name in names]
 
 

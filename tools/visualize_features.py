@@ -15,6 +15,8 @@ from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option
+from dora_mm.utils.counted import counted
+from dora_mm.utils.number_options import integer, not_negative, positive
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 
@@ -33,21 +35,24 @@ def parse_args(args=None):
     add_architecture_options(parser)
     parser.add_argument(
         '--size',
-        type=int,
+        type=integer(1),
         default=224,
         help='pixels of the short side (default: 224)')
     parser.add_argument(
         '--num-frames',
-        type=int,
+        type=integer(1),
         default=8,
         help='frames of a video (default: 8)')
     parser.add_argument(
         '--interval',
-        type=float,
+        type=positive,
         default=1.,
         help='seconds between frames (default: 1)')
     parser.add_argument(
-        '--start', type=float, default=0., help='first second (default: 0)')
+        '--start',
+        type=not_negative,
+        default=0.,
+        help='first second (default: 0)')
     parser.add_argument(
         '--out-dir',
         default='work_dirs/features',
@@ -111,8 +116,7 @@ def visualize(args):
             strips.append(strip)
     if len(strips) > 1:
         write_mp4(folder / f'{name}_features.mp4', strips, args.interval)
-    print(f'{len(titles)} picture{"s" * (len(titles) > 1)} written to '
-          f'{folder}')
+    print(f'{counted(len(titles), "picture")} written to {folder}')
 
 
 def main(argv=None):

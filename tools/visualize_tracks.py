@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 
 from dora_mm.utils.check_output import check_output_folder
+from dora_mm.utils.counted import counted
+from dora_mm.utils.number_options import integer, not_negative, positive
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 
@@ -30,15 +32,18 @@ def parse_args(args=None):
         type=find_config,
         help='config to use instead of the one in the checkpoint')
     parser.add_argument(
-        '--start', type=float, default=0., help='first second (default: 0)')
+        '--start',
+        type=not_negative,
+        default=0.,
+        help='first second (default: 0)')
     parser.add_argument(
         '--num-clips',
-        type=int,
+        type=integer(1),
         default=1,
         help='clips, one after the other (default: 1)')
     parser.add_argument(
         '--interval',
-        type=float,
+        type=positive,
         help='seconds between frames (default: that of the config)')
     parser.add_argument(
         '--out-dir',
@@ -46,12 +51,12 @@ def parse_args(args=None):
         help='folder to write to (default: work_dirs/tracks)')
     parser.add_argument(
         '--cell',
-        type=int,
+        type=integer(1),
         default=192,
         help='pixels of one picture of a panel (default: 192)')
     parser.add_argument(
         '--seed',
-        type=int,
+        type=integer(0),
         default=0,
         help='of the draw of attention heads (default: 0)')
     return parser.parse_args(args)
@@ -96,8 +101,8 @@ def visualize(args):
         gaps = clip.indices[1:] - clip.indices[:-1]
         seconds = (gaps[0] if len(gaps) else clip.fps) / clip.fps
     write_mp4(folder / f'{name}_tracks.mp4', panels, float(seconds))
-    print(f'{len(panels)} panel{"s" * (len(panels) > 1)} of {number + 1} clip'
-          f'{"s" * (number > 0)} written to {folder}')
+    print(f'{counted(len(panels), "panel")} of '
+          f'{counted(number + 1, "clip")} written to {folder}')
 
 
 def main(argv=None):

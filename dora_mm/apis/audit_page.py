@@ -9,6 +9,7 @@ import numpy as np
 from dora_mm.apis.audit_plan import AuditPlan
 from dora_mm.apis.video_audit import AuditedVideo
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.counted import counted
 
 _COLUMNS = ('video', 'minutes', 'useful', 'prepared size', 'frames a second',
             'cuts', 'blank s', 'frozen s', 'undecodable s', 'lightness',
@@ -126,8 +127,7 @@ def _page(plan: AuditPlan, config: Path, pictures: List[str]) -> str:
 
 
 def _what(plan: AuditPlan) -> str:
-    number = len(plan.videos)
-    return f'{number} video{"s" * (number > 1)}, {plan.sources}'
+    return f'{counted(len(plan.videos), "video")}, {plan.sources}'
 
 
 def _minutes(video: AuditedVideo, frames: int) -> float:

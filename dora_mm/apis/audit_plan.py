@@ -5,6 +5,7 @@ import numpy as np
 from mmengine.config import Config
 
 from dora_mm.apis.video_audit import AuditedVideo
+from dora_mm.utils.counted import counted
 from dora_mm.utils.measured_rates import CLIPS_PER_SECOND, training_hours
 from dora_mm.utils.shipped_configs import config_path
 
@@ -80,10 +81,10 @@ class AuditPlan:
         return {
             'useful': f'{useful:.1f} of {whole:.1f} minutes',
             'frame interval': f'{self.interval:g} s, a clip of '
-            f'{self.clip_len} frames lasts {span:.3g} s',
+            f'{counted(self.clip_len, "frame")} lasts {span:.3g} s',
             'clips an epoch': f'{self.num_clips:,}',
             'clips in all': f'{self.num_clips * self.epochs:,}, in '
-            f'{self.epochs} epochs',
+            f'{counted(self.epochs, "epoch")}',
             f'hours on one {self.card}': text,
             'disk, once prepared':
             f'{sum(v.num_bytes for v in self.videos) / 1e9:.3g} GB'

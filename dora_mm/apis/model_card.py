@@ -12,6 +12,7 @@ from dora_mm.checkpoints.safe_load import sha256_of
 from dora_mm.engine.check_keys import RUNNER
 from dora_mm.models import build_backbone
 from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.counted import counted
 from dora_mm.utils.read_json import read_json
 from .timm_folder import write_timm
 
@@ -151,7 +152,7 @@ def _inner(facts: Mapping, name: str) -> Mapping:
 def _videos(run: Mapping) -> str:
     meta = _inner(run, 'dataset_meta')
     if meta.get('dataset_type') == 'images':
-        return (f'{meta.get("num_images")} images of '
+        return (f'{counted(meta.get("num_images"), "image")} of '
                 f'{Path(meta.get("images")).name}.')
     paths = meta.get('videos')
     if not paths:

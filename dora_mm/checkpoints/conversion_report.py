@@ -2,6 +2,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Tuple
 
+from dora_mm.utils.counted import counted
+
 
 @dataclass
 class ConversionReport:
@@ -37,6 +39,6 @@ class ConversionReport:
     @property
     def summary(self) -> str:
         """The last line of the report: how much, and how exactly."""
-        return (f'{len(self.rows)} tensors written as {self.target_layout}, '
-                f'{len(self.dropped)} entries dropped; forward pass agrees to '
-                f'{self.error:.1e}')
+        return (f'{counted(len(self.rows), "tensor")} written as '
+                f'{self.target_layout}, {counted(len(self.dropped), "entry")} '
+                f'dropped; forward pass agrees to {self.error:.1e}')

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from dora_mm.utils.counted import counted
 from dora_mm.video.video_files import VIDEO_EXTENSIONS
 from .check_pipeline import check_pipeline
 from .evaluation.image_source import ImageSource
@@ -64,7 +65,7 @@ class ImageClipDataset(Dataset):
             names.hexdigest()
         ]
         self.source.pack()
-        print_log(f'{len(self)} images', logger='current')
+        print_log(counted(len(self), 'image'), logger='current')
 
     @classmethod
     def check_settings(cls, **settings) -> None:

@@ -3,6 +3,7 @@ from typing import Callable, Type
 
 from mmengine.logging import print_log
 
+from dora_mm.utils.counted import counted
 from .mix_seed import mix_seed
 
 # Keeps the draw of another clip apart from all else drawn from the seed.
@@ -43,6 +44,6 @@ def load_or_replace(load: Callable[[int, int], dict], index: int, seed: int,
                 level=logging.WARNING)
         index = mix_seed(seed, _REPLACEMENT, attempt) % length
     raise RuntimeError(
-        f'{len(failures)} clips in a row cannot be decoded '
-        f'(`max_replacements`={max_replacements}). {remedy}:\n' +
+        f'{counted(len(failures), "clip")} in a row cannot be decoded, more '
+        f'than max_replacements={max_replacements}. {remedy}:\n' +
         '\n'.join(failures))

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from dora_mm.models.utils.setting_checks import check_integer
 from dora_mm.registry import DATASETS
+from dora_mm.utils.counted import counted
 from dora_mm.video.readers import VideoDecodeError, VideoInfo
 from dora_mm.video.readers.probe_video import probe_video
 from dora_mm.video.video_files import PathLike, find_video_files
@@ -115,8 +116,8 @@ class WalkingToursVideoDataset(Dataset):
                 ' list them. Use other videos, shorter clips, or '
                 'across_cuts=True for films of short shots')
         print_log(
-            f'{len(self.videos)} video{"s" * (len(self.videos) > 1)}, '
-            f'{len(self)} clip{"s" * (len(self) > 1)}, '
+            f'{counted(len(self.videos), "video")}, '
+            f'{counted(len(self), "clip")}, '
             f'{time.monotonic() - started:.0f} s to open',
             logger='current')
 
@@ -203,7 +204,7 @@ class WalkingToursVideoDataset(Dataset):
             IndexError: If the index is out of range.
         """
         if not -len(self) <= index < len(self):
-            raise IndexError(f'clip {index} of {len(self)} is out of range.')
+            raise IndexError(f'clip {index} of {len(self)} is out of range')
         number, start = self.clip_index.locate(int(index) % len(self))
         return dict(
             video_path=self.videos[number].path,
@@ -251,10 +252,9 @@ class WalkingToursVideoDataset(Dataset):
         if manifest is not None:
             if manifest.num_frames != info.num_frames:
                 raise ValueError(
-                    f'{info.path!r} has {info.num_frames} frames and its '
-                    f'manifest says {manifest.num_frames}: they do not belong '
-                    'together, or the file is damaged. Prepare the video '
-                    'again.')
+                    f'{info.path!r} must have the {manifest.num_frames} '
+                    f'frames that its manifest says, but got '
+                    f'{info.num_frames}: prepare the video again')
             excluded = tuple(r[:2] for r in manifest.excluded)
             cuts = manifest.cuts
         frames = sum(end - begin for begin, end in excluded)
@@ -275,8 +275,8 @@ class WalkingToursVideoDataset(Dataset):
         lost = self._count(clips) - self._count(whole)
         if lost:
             print_log(
-                f'{info.path!r}: {lost} clip{"s" * (lost > 1)} left out, '
-                f'across {len(cuts)} shot cut{"s" * (len(cuts) > 1)}.',
+                f'{info.path!r}: {counted(lost, "clip")} left out, across '
+                f'{counted(len(cuts), "shot cut")}.',
                 logger='current')
         return whole
 
@@ -298,10 +298,11 @@ class WalkingToursVideoDataset(Dataset):
                 level=logging.WARNING)
         if not videos:
             raise ValueError(
-                f'no video is as long as one clip of {clip_len} frames: ' +
-                ', '.join(f'{i.path!r} has {i.num_frames} frames and needs '
-                          f'about {clip_len * self.spacing.step(i)}'
+                'video must be as long as one clip of '
+                f'{counted(clip_len, "frame")}, but got ' +
+                ', '.join(f'{i.path!r} with {counted(i.num_frames, "frame")} '
+                          f'of about {clip_len * self.spacing.step(i)}'
                           for i in infos) +
-                '. Use longer videos, or a smaller `clip_len`, '
-                '`frame_interval` or `frame_stride`.')
+                ': use longer videos, or a smaller clip_len, frame_interval '
+                'or frame_stride')
         return videos

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterator
 import torch.nn as nn
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 # How messages begin that a reader of the screen cannot act on.
 UNSEEN = (
@@ -16,6 +16,8 @@ UNSEEN = (
     'Hooks will be executed in the following order:',
     'Distributed training is not used, all SyncBatchNorm',
     'Exp name: ',
+    # QuietRunner says it by the numbers of the lines that follow.
+    'resumed epoch: ',
     # mmengine makes and names these itself.
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
@@ -93,6 +95,18 @@ class QuietRunner(Runner):
         """See mmengine's ``Runner``."""
         with self._nothing_left_if_refused():
             return super().test()
+
+    def resume(self, *args: Any, **kwargs: Any) -> None:
+        """See mmengine's ``Runner``, which says how many epochs are over."""
+        super().resume(*args, **kwargs)
+        loop, place = self.train_loop, f'Iter [{self.iter + 1}'
+        if self.iter == loop.max_iters:
+            self.logger.info('resume: the training is over')
+            return
+        if isinstance(loop, EpochBasedTrainLoop):
+            epoch, step = divmod(self.iter, len(loop.dataloader))
+            place = f'Epoch [{epoch + 1}][{step + 1}/{len(loop.dataloader)}'
+        self.logger.info(f'resume: {place}] is next')
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """See mmengine's ``Runner``."""

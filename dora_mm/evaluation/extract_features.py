@@ -53,7 +53,8 @@ def collect(encode: Callable[[dict], Tuple[Tensor, ...]],
             seen[where.cpu()] = True
     if not seen.all():
         raise ValueError(
-            f'{int((~seen).sum())} of {size} images were not seen: use '
+            f'all {size} images must be seen, but got '
+            f'{int(seen.sum())} of them: use '
             "sampler=dict(type='DefaultSampler', shuffle=False, "
             'round_up=True) and no drop_last')
     return result

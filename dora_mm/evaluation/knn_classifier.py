@@ -73,7 +73,7 @@ class KNNClassifier:
                              f'got {int(labels.min())} to '
                              f'{int(labels.max())}: check num_classes')
         if not 0 < temperature < float('inf'):
-            raise ValueError('temperature must be > 0 and finite, but got '
+            raise ValueError('temperature must be above 0 and finite, but got '
                              f'{temperature}: DINO takes 0.07')
         check_finite(features, 'features', _REMEDY)
         self.features = features

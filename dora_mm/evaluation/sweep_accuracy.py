@@ -46,8 +46,9 @@ class SweepAccuracy(BaseMetric):
             logits = sample['sweep_logits']
             if len(logits) != len(self.learning_rates):
                 raise ValueError(
-                    f'learning_rates has {len(self.learning_rates)} values, '
-                    f'but the head has {len(logits)} classifiers.')
+                    'learning_rates must have a value for each classifier of '
+                    f'the head, {len(logits)}, but got '
+                    f'{len(self.learning_rates)}: make them equal')
             ranked = logits.topk(min(max(self.topk), logits.shape[1])).indices
             right = (ranked == sample['gt_label'].to(ranked)).cpu()
             self.results.append(

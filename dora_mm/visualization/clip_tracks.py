@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from dora_mm.utils.counted import counted
 from dora_mm.video.readers import build_reader
 
 
@@ -88,9 +89,10 @@ def read_clips(video: Union[str, Path],
         needed = first + (num_clips * clip_len - 1) * step + 1
         if needed > reader.num_frames:
             raise ValueError(
-                f'{video} has {reader.num_frames} frames, but {num_clips} '
-                f'clip{"s" * (num_clips > 1)} of {clip_len} frames, {step} '
-                f'apart, from frame {first} on need {needed}: ' +
+                f'{video} must have {counted(needed, "frame")}, '
+                f'{counted(num_clips, "clip")} of '
+                f'{counted(clip_len, "frame")} from frame {first} on, {step} '
+                f'apart, but got {reader.num_frames}: ' +
                 _remedy((reader.num_frames - 1 - first) // step + 1, clip_len))
         for number in range(num_clips):
             steps = np.arange(number * clip_len, (number + 1) * clip_len)

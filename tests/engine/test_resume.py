@@ -298,7 +298,7 @@ def test_clips_that_come_again_are_counted(tmp_path, videos, capsys):
         for line in path.read_text().splitlines() if 'come again' in line
     ]
     assert 'iteration 3 of the saved plan is iteration 1' in log
-    assert '; 1 clips of this epoch come again' in log
+    assert '; 1 clip of this epoch will come again' in log
 
 
 REFUSED = {

@@ -85,7 +85,7 @@ def test_what_is_not_finite_is_refused(value):
 @pytest.mark.parametrize(('changes', 'message'), [
     (dict(ks=(5, 201)), r'ks=\(5, 201\).*M=200'),
     (dict(num_classes=3), r'\[0, 3\), but got 0 to 5'),
-    (dict(temperature=0.), 'temperature must be > 0'),
+    (dict(temperature=0.), 'temperature must be above 0'),
     (dict(labels=torch.zeros(7)), r'\(200, 16\) and \(7,\)'),
 ])
 def test_bad_settings(changes, message):

@@ -2,6 +2,7 @@
 import copy
 import json
 import runpy
+import shutil
 from fractions import Fraction
 
 import cv2
@@ -71,13 +72,20 @@ def test_cuts_are_found(video):
 def test_command(video, tmp_path, capsys):
     tool = runpy.run_path(str(TOOLS / 'video_stats.py'))
     tool['analyse'](tool['parse_args']([video, '--out-dir', str(tmp_path)]))
-    found = json.loads((tmp_path / 'shots.json').read_text())
+    found = json.loads((tmp_path / 'shots_stats.json').read_text())
     assert found['summary']['cuts'] == 2 and len(found['samples']) == 6
     assert 'objects' not in found['samples'][0]
-    assert cv2.imread(str(tmp_path / 'shots.png')).shape[2] == 3
+    assert cv2.imread(str(tmp_path / 'shots_stats.png')).shape[2] == 3
     assert 'cuts_per_hour' in capsys.readouterr().out
-    with pytest.raises(ValueError, match='no.mp4 is not a file'):
+    with pytest.raises(ValueError, match='video must be a file.*no.mp4'):
         tool['analyse'](tool['parse_args'](['no.mp4']))
+    # Another video of this name took the place of the first.
+    (tmp_path / 'other').mkdir()
+    other = shutil.copy(video, tmp_path / 'other')
+    with pytest.raises(ValueError, match='--out-dir must be free of'):
+        tool['analyse'](
+            tool['parse_args']([other, '--out-dir', str(tmp_path)]))
+    assert json.loads((tmp_path / 'shots_stats.json').read_text()) == found
 
 
 def test_a_resumed_run_is_one_curve(tmp_path):
@@ -105,8 +113,12 @@ def test_a_resumed_run_is_one_curve(tmp_path):
         tool['parse_args']([str(tmp_path / 'run'), '--out',
                             str(out)]))
     assert np.ptp(cv2.imread(str(out))) > 200
-    with pytest.raises(ValueError, match="scalars.json with .'kl'"):
-        tool['read_curves'](tmp_path / 'run', ['kl'])
+    for key, remedy in (('los', 'did you mean loss?'),
+                        ('nonsense', 'it has knn/k20_top1, loss')):
+        with pytest.raises(ValueError, match=f'--keys must .*{key}: {remedy}'):
+            tool['read_curves'](tmp_path / 'run', [key])
+    with pytest.raises(ValueError, match='runs must be work folders'):
+        tool['read_curves'](tmp_path / 'empty', ['loss'])
 
 
 def test_health_of_a_config_and_of_its_checkpoint(video, tmp_path):

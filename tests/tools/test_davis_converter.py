@@ -89,7 +89,7 @@ def test_held_out_sequence_and_mistakes(davis, tmp_path, run_tool):
     for arguments, word in (((folder, tmp_path / 'out'), 'exists'),
                             ((tmp_path, tmp_path / 'b'), 'no sequences'),
                             ((folder, tmp_path / 'b', '--val-sequences',
-                              'cat'), "['cat'] not in")):
+                              'cat'), 'must be of bear, dogs, but got cat')):
         done = run_tool(tool, *arguments)
         assert done.returncode == 1 and word in done.stderr
         assert not (tmp_path / 'b').exists()

@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 
 from dora_mm.utils.check_output import check_output_folder
+from dora_mm.utils.counted import counted
 from dora_mm.utils.launch import set_dataloader_defaults
+from dora_mm.utils.number_options import integer
 from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
@@ -30,10 +32,10 @@ def parse_args(args=None):
         type=find_config,
         help='config of a pretraining run, or its name (dora/vit-s16_wt)')
     parser.add_argument(
-        '--num', type=int, default=8, help='clips to show (default: 8)')
+        '--num', type=integer(1), default=8, help='clips to show (default: 8)')
     parser.add_argument(
         '--cell',
-        type=int,
+        type=integer(1),
         default=128,
         help='pixels of one picture (default: 128)')
     parser.add_argument(
@@ -46,10 +48,7 @@ def parse_args(args=None):
         action=OptionsAction,
         help='override settings, for instance: '
         'train_dataloader.dataset.video=walk.mp4')
-    args = parser.parse_args(args)
-    if args.cell < 1:
-        parser.error(f'--cell must be at least 1 pixel, but got {args.cell}')
-    return args
+    return parser.parse_args(args)
 
 
 def clips_and_views(cfg):
@@ -129,7 +128,7 @@ def browse(args):
     while (folder / f'clip{number:03}.png').exists():  # of an earlier run
         (folder / f'clip{number:03}.png').unlink()
         number += 1
-    print(f'{shown} clip{"s" * (shown > 1)} written to {folder}')
+    print(f'{counted(shown, "clip")} written to {folder}')
 
 
 def main(argv=None):

@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from dora_mm.utils.check_output import check_output_file
+from dora_mm.utils.number_options import integer, not_negative
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
@@ -36,11 +37,14 @@ def parse_args(args=None):
         help='config to use instead of the one in the checkpoint')
     parser.add_argument(
         '--num-clips',
-        type=int,
+        type=integer(1),
         default=16,
         help='clips of each video, one after the other (default: 16)')
     parser.add_argument(
-        '--start', type=float, default=0., help='first second (default: 0)')
+        '--start',
+        type=not_negative,
+        default=0.,
+        help='first second (default: 0)')
     parser.add_argument('--out', help='JSON file to write as well')
     return parser.parse_args(args)
 

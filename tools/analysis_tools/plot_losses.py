@@ -8,6 +8,7 @@ was resumed, the later one counts.
 import argparse
 import json
 import math
+from difflib import get_close_matches
 from pathlib import Path
 
 from dora_mm.utils.check_output import check_output_file
@@ -45,19 +46,24 @@ def read_curves(folder, keys):
     Raises:
         ValueError: If there is no log or it lacks a key.
     """
-    curves = {key: {} for key in keys}
+    curves = {}
     # the folders are named by the time of the start
     for path in sorted(Path(folder).glob('*/vis_data/scalars.json')):
         for line in path.read_text().splitlines():
             entry = json.loads(line)
-            for key in keys:
-                if key in entry:
-                    curves[key][int(entry['step'])] = entry[key]
-    missing = [key for key in keys if not curves[key]]
-    if missing:
-        raise ValueError(f'{folder} has no */vis_data/scalars.json with '
-                         f'{missing}')
-    return {key: dict(sorted(curve.items())) for key, curve in curves.items()}
+            for key in entry.keys() - {'step'}:
+                curves.setdefault(key, {})[int(entry['step'])] = entry[key]
+    if not curves:
+        raise ValueError('runs must be work folders with */vis_data/'
+                         f'scalars.json, but got {folder}: check the path')
+    for key in keys:
+        if key not in curves:
+            near = get_close_matches(key, curves, 1)
+            raise ValueError(
+                f'--keys must be scalars of the log of {folder}, but got '
+                f'{key}: ' + (f'did you mean {near[0]}?' if near else
+                              f'it has {", ".join(sorted(curves))}'))
+    return {key: dict(sorted(curves[key].items())) for key in keys}
 
 
 def draw(runs, keys):

@@ -5,7 +5,7 @@ Example: python tools/analysis_tools/video_stats.py walk.mp4
 Lightness over time, shot cuts and, with an mmdet detector, objects and classes
 in a frame. A walk drifts slowly
 in lightness, shows many classes at a time and has next to no cuts. Written:
-NAME.json with all figures and NAME.png.
+NAME_stats.json with all figures and NAME_stats.png.
 """
 import argparse
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Callable
 import numpy as np
 
 from dora_mm.utils.check_output import check_output_folder
+from dora_mm.utils.claim_outputs import claim_outputs
+from dora_mm.utils.number_options import not_negative, positive
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.write_json import write_json
 from dora_mm.video.readers import build_reader
@@ -27,7 +29,7 @@ def parse_args(args=None):
     parser.add_argument('video', help='video file')
     parser.add_argument(
         '--interval',
-        type=float,
+        type=positive,
         default=1.,
         help='seconds between samples (default: 1)')
     parser.add_argument(
@@ -37,7 +39,7 @@ def parse_args(args=None):
         help='of mmdet, to count objects')
     parser.add_argument(
         '--min-score',
-        type=float,
+        type=not_negative,
         default=0.5,
         help='of an object that counts (default: 0.5)')
     parser.add_argument(
@@ -102,12 +104,15 @@ def plot(samples, cuts, path):
 def analyse(args):
     """Write the figures and the plot."""
     if not Path(args.video).is_file():
-        raise ValueError(f'{args.video} is not a file: check the path')
+        raise ValueError(
+            f'video must be a file, but got {args.video}: check the path')
     check_output_folder('--out-dir', args.out_dir)
     detect = None
     if args.detector:
         detect = load_detector(*args.detector, args.min_score)
     reader = build_reader(args.video)
+    folder = Path(args.out_dir)
+    name = claim_outputs(folder, args.video, 'stats', r'stats\.png')
     try:
         samples = sample_video(reader, args.interval, detect)
         seconds = reader.num_frames / reader.fps
@@ -115,15 +120,14 @@ def analyse(args):
         reader.close()
     cuts = shot_cuts(args.video)
     summary = summarise(samples, cuts, seconds)
-    folder, name = Path(args.out_dir), Path(args.video).stem
     write_json(
-        folder / f'{name}.json',
+        folder / f'{name}_stats.json',
         dict(
-            video=Path(args.video).name,
+            source=str(Path(args.video).resolve()),
             summary=summary,
             cuts=cuts,
             samples=samples))
-    plot(samples, cuts, folder / f'{name}.png')
+    plot(samples, cuts, folder / f'{name}_stats.png')
     for key, value in summary.items():
         print(f'{key:20} {value:10.2f}')
     print(f'written to {folder}')

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from dora_mm.datasets.evaluation.read_mask import VOID, mask_palette, read_mask
+from dora_mm.utils.number_options import integer
 from dora_mm.utils.run_main import run_main
 
 SPLITS = ('training', 'validation')
@@ -41,7 +42,7 @@ def parse_args(args=None):
         metavar='NAME',
         help='sequences to validate on instead')
     parser.add_argument(
-        '--step', type=int, default=1, help='take every so many frames')
+        '--step', type=integer(1), default=1, help='take every so many frames')
     return parser.parse_args(args)
 
 
@@ -65,9 +66,9 @@ def split_frames(davis, val_sequences=None, step=1):
         raise ValueError(f'{masks} holds no sequences: give the folder that '
                          'has JPEGImages and Annotations in it')
     unknown = set(val_sequences or ()) - set(names)
-    if unknown or step < 1:
-        raise ValueError(f'--val-sequences {sorted(unknown)} not in {names}'
-                         if unknown else f'--step must be >= 1, got {step}')
+    if unknown:
+        raise ValueError(f'--val-sequences must be of {", ".join(names)}, but '
+                         f'got {", ".join(sorted(unknown))}')
     splits = {split: [] for split in SPLITS}
     for name in names:
         pairs = [

@@ -7,6 +7,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from dora_mm.registry import DATASETS
+from dora_mm.utils.counted import counted
 from .read_image import IMAGE_EXTENSIONS, is_hidden
 from .tar_members import tar_members
 
@@ -61,9 +62,8 @@ class ClassFolderDataset(BaseDataset):
             self._say(f'has no images of {len(lacking)} of {len(classes)} '
                       f'classes that other splits have, such as {lacking[0]}')
         if passed_over:
-            self._say(f'{len(passed_over)} entries that are no '
-                      'SPLIT/CLASS/IMAGE are passed over, such as '
-                      f'{min(passed_over)}')
+            self._say(f'{counted(len(passed_over), "entry")} passed over, no '
+                      f'SPLIT/CLASS/IMAGE, such as {min(passed_over)}')
         self._metainfo['classes'] = tuple(classes)
         return [
             dict(item, gt_label=number) for number, name in enumerate(classes)

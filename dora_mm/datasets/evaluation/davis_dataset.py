@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from dora_mm.utils.counted import counted
 from .read_image import image_files, is_hidden, read_image
 from .read_mask import VOID, mask_palette, read_mask
 from .read_names import read_split
@@ -110,7 +111,8 @@ class DAVISDataset(Dataset):
                              'check root, the folder that holds JPEGImages '
                              'and Annotations')
         print_log(
-            f'{lists} has no val.txt: all {len(self.videos)} videos are taken',
+            f'{lists} has no val.txt, so that all videos are taken: '
+            f'{len(self.videos)}',
             logger='current',
             level=logging.WARNING)
 
@@ -136,10 +138,12 @@ class DAVISDataset(Dataset):
         if len(frames) < 3 or stems[1] not in (stems[0], stems[0][:1]):
             alone = sorted(set(stems[0]) ^ set(stems[1]))
             raise ValueError(
-                f'{self.root}: video {name} has {len(frames)} frames and '
-                f'{len(masks)} masks, and {len(alone)} names that are only '
-                f'one of them {alone[:3]}; at least three frames, each or the '
-                'first alone with a mask, are needed')
+                f'{self.root}: video {name} must have at least three frames, '
+                'each or the first alone with a mask, but got '
+                f'{counted(len(frames), "frame")} and '
+                f'{counted(len(masks), "mask")}, and '
+                f'{counted(len(alone), "name")} of only one of them '
+                f'{alone[:3]}: get it again')
         inputs, size = read_frames(frames, self.short_side)
         masks = MaskFiles(masks, size, self.year == 2016)
         first = masks[0]

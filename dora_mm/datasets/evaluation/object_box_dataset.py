@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from dora_mm.utils.counted import counted
 from .read_image import read_image
 from .read_names import read_names, read_split
 
@@ -71,7 +72,7 @@ class ObjectBoxDataset(Dataset):
         if len(self.items) < len(items):
             print_log(
                 f'{self.root}: {len(items) - len(self.items)} of '
-                f'{len(items)} images have no box and are left out',
+                f'{counted(len(items), "image")} left out, without a box',
                 logger='current',
                 level=logging.WARNING)
 

@@ -69,8 +69,8 @@ class BlockClipSampler(ClipSampler):
             active_blocks=active_blocks)
         for name, value in values.items():
             if value < 1:
-                raise ValueError(f'`{name}` must be at least 1, but got '
-                                 f'{value}.')
+                raise ValueError(
+                    f'{name} must be at least 1, but got {value}')
         self.batch_size = batch_size
         self.num_lanes = num_lanes
         self.block_clips = block_clips

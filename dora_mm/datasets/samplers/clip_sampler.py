@@ -52,13 +52,13 @@ class ClipSampler(Sampler):
                  round_up: bool = True,
                  num_samples: Optional[int] = None) -> None:
         if len(dataset) == 0:
-            raise ValueError('`dataset` is empty: ClipSampler has nothing to '
-                             'sample. Check the video paths.')
+            raise ValueError('dataset must not be empty, but got no clip: '
+                             'check the paths of the videos')
         if seed is None:
             seed = sync_random_seed()
         if seed < 0:
             raise ValueError(
-                f'`seed` must be a non-negative integer, but got {seed}.')
+                f'seed must be an integer of at least 0, but got {seed}')
         if num_samples is not None and num_samples < 1:
             raise ValueError(f'num_samples must be at least 1, but got '
                              f'{num_samples}: leave it out for all samples')
@@ -124,9 +124,9 @@ class ClipSampler(Sampler):
         """
         if not 0 <= num_samples <= len(self):
             raise ValueError(
-                f'`num_samples` must be in [0, {len(self)}], the samples of '
-                f'this rank in an epoch, but got {num_samples}. Resume with '
-                'the batch size, world size and videos of the first run.')
+                f'num_samples must be in [0, {len(self)}], the samples of '
+                f'this rank in an epoch, but got {num_samples}: resume with '
+                'the batch size, world size and videos of the first run')
         self._num_skip = int(num_samples)
 
     def span(self, num_epochs: int, batch_size: int) -> None:

@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 
 from dora_mm.models.evaluators.model_health import model_health
 from dora_mm.registry import HOOKS
+from dora_mm.utils.counted import counted
 from dora_mm.visualization.clip_tracks import clip_settings, read_clips
 from ..unwrap_model import unwrap_model
 from .teacher_ema_hook import TeacherEMAHook
@@ -64,10 +65,11 @@ class HealthHook(Hook):
         kept = self._teacher_start(runner, runner.max_iters)
         if kept is not None and kept > _MOST_START:
             runner.logger.warning(
-                f'teacher_start: at the end of {runner.max_iters} iterations '
-                f'the teacher will still be its random start by {kept:.1%}. '
-                'Lower momentum of TeacherEMAHook, or train longer: 1 - '
-                'momentum over all steps should add up to 6')
+                'teacher_start: at the end of '
+                f'{counted(runner.max_iters, "iteration")} the teacher will '
+                f'still be its random start by {kept:.1%}. Lower momentum of '
+                'TeacherEMAHook, or train longer: 1 - momentum over all steps '
+                'should add up to 6')
 
     def after_train_iter(self,
                          runner: Runner,

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
+from dora_mm.utils.counted import counted
 from ..step_log_processor import add_step_scalar, logging_interval
 
 
@@ -58,10 +59,11 @@ class PretrainMonitorHook(Hook):
                 return None
             return float(scalars[f'train/{name}'].mean(interval))
 
+        span = counted(interval, 'iteration')
         kl = mean('kl')
         if kl is not None and kl < self.min_kl:
             runner.logger.warning(
-                f'kl {kl:.2e} over the last {interval} iterations is below '
+                f'kl {kl:.2e} over the last {span} is below '
                 f'{self.min_kl}: the representation may have collapsed '
                 f'(teacher_entropy {mean("teacher_entropy"):.3f}; 0 means one '
                 'output for everything, log(P) a uniform one). Check that '
@@ -70,15 +72,15 @@ class PretrainMonitorHook(Hook):
             share = mean(name)
             if share:
                 runner.logger.warning(
-                    f'{share:.2%} of the object masks in the last {interval} '
-                    f'iterations are {word}: these objects teach nothing '
+                    f'{share:.2%} of the object masks in the last {span} '
+                    f'are {word}: these objects teach nothing '
                     "about themselves. mode='map' of "
                     'MultiObjectMaskTransform never makes such masks unless '
                     'an attention map is constant.')
         overlap = mean('overlap')
         if overlap is not None and overlap > self.max_overlap:
             runner.logger.warning(
-                f'overlap {overlap:.3f} over the last {interval} iterations '
+                f'overlap {overlap:.3f} over the last {span} '
                 f'is above {self.max_overlap}: all objects are the same one. '
                 'A smaller epsilon with more num_iters separates them '
                 '(model.head.epsilon=0.005 model.head.num_iters=100), and so '

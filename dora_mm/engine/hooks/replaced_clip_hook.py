@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
+from dora_mm.utils.counted import counted
 
 
 @HOOKS.register_module()
@@ -92,8 +93,8 @@ class ReplacedClipHook(Hook):
         self._window = [0, 0]
         if replaced > self.max_share * clips:
             raise RuntimeError(
-                f'{replaced} clips could not be decoded and were replaced '
-                f'while the last {clips} were loaded, more than max_share='
-                f'{self.max_share:g}: repair or leave out the files that the '
-                'warnings in the log name, or raise max_share of '
+                f'{counted(replaced, "clip")} could not be decoded and had to '
+                f'be replaced while the last {clips} were loaded, more than '
+                f'max_share={self.max_share:g}: repair or leave out the files '
+                'that the warnings in the log name, or raise max_share of '
                 'ReplacedClipHook')

@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
+from dora_mm.utils.counted import counted
 from ..checkpoint_fit import (FOLLOWED, PLANNED, REFUSED, Difference,
                               compare_settings, follow_constants, misfits)
 from ..run_facts import run_facts
@@ -189,8 +190,8 @@ def _convert(runner: Runner, checkpoint: dict, place: _Place,
     meta, state = checkpoint['meta'], checkpoint['optimizer']
     step = place.epoch * length + place.done
     _say(f'iteration {meta["iter"]} of the saved plan is iteration {step} of '
-         f'the present one, by the clips seen; {place.repeated} clips of this '
-         'epoch come again')
+         'the present one, by the clips seen; '
+         f'{counted(place.repeated, "clip")} of this epoch will come again')
     meta['iter'] = step
     wrapper = runner.optim_wrapper
     with warnings.catch_warnings():  # the optimiser need not step

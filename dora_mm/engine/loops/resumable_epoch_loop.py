@@ -6,6 +6,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from dora_mm.registry import LOOPS
+from dora_mm.utils.counted import counted
 
 
 @LOOPS.register_module()
@@ -53,10 +54,10 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         done = self._iter - self._epoch * len(self.dataloader)
         if not 0 <= done <= len(self.dataloader):
             print_log(
-                f'Iteration {self._iter} is not in epoch {self._epoch} of '
-                f'{len(self.dataloader)} iterations (other batch size, world '
-                'size or videos than in the checkpoint?); this epoch starts '
-                'at its beginning.',
+                f'Iteration {self._iter} is not in epoch {self._epoch + 1} of '
+                f'{counted(len(self.dataloader), "iteration")} (other batch '
+                'size, world size or videos than in the checkpoint?); this '
+                'epoch starts at its beginning.',
                 logger='current',
                 level=logging.WARNING)
             done = 0

@@ -6,6 +6,7 @@ from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
 from dora_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from dora_mm.utils.counted import counted
 from ..unwrap_model import unwrap_model
 
 
@@ -47,8 +48,8 @@ class DecayGroupsConstructor:
         decayed = [p for p in params if p.ndim > 1]
         flat = [p for p in params if p.ndim <= 1]
         print_log(
-            f'{len(decayed)} parameters with weight decay, {len(flat)} '
-            'biases and other 1-D parameters without.',
+            f'{counted(len(decayed), "parameter")} with weight decay, '
+            f'{len(flat)} without: biases and all others of one dimension.',
             logger='current')
         cfg = dict(self.optim_wrapper_cfg)
         cfg.setdefault('type', 'OptimWrapper')

@@ -99,8 +99,9 @@ class DoRAViT(VisionTransformer):
         for layer in self.layers:
             LeanEncoderLayer.adopt(layer)
         if norm_each_output and not self.final_norm:
-            raise ValueError('norm_each_output=True needs final_norm=True: it '
-                             'applies the final norm to every output.')
+            raise ValueError('final_norm must be True for '
+                             'norm_each_output=True, which applies it to '
+                             'every output, but got False: set either')
         self.norm_each_output = norm_each_output
 
     def init_weights(self) -> None:
@@ -174,8 +175,8 @@ class DoRAViT(VisionTransformer):
                 patches.
         """
         if drop_hidden and self.out_type != 'cls_token':
-            raise ValueError("drop_hidden needs out_type='cls_token', but got "
-                             f'{self.out_type!r}.')
+            raise ValueError("out_type must be 'cls_token' to drop hidden "
+                             f'patches, but got {self.out_type!r}')
         if mask_images is None:
             x, resolution = mask_patches(self.patch_embed, self._add_positions,
                                          images, masks)

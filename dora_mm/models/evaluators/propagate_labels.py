@@ -89,7 +89,7 @@ def propagate_labels(target: Tensor,
             is not finite.
     """
     if not 0 < temperature < float('inf'):
-        raise ValueError('temperature must be > 0 and finite, but got '
+        raise ValueError('temperature must be above 0 and finite, but got '
                          f'{temperature}: DINO takes 0.1')
     for name, values in (('target', target), ('sources', sources), ('labels',
                                                                     labels)):

@@ -67,7 +67,7 @@ class SinkhornPrototypeHead(BaseModule):
         super().__init__(init_cfg)
         if num_objects < 1:
             raise ValueError(
-                f'num_objects must be >= 1, but got {num_objects}')
+                f'num_objects must be at least 1, but got {num_objects}')
         check_sinkhorn(epsilon, num_iters)
         self.num_objects = num_objects
         self.epsilon = epsilon

@@ -79,7 +79,7 @@ class DoRALoss(BaseModule):
         super().__init__(init_cfg)
         if student_temp <= 0:
             raise ValueError(
-                f'student_temp must be > 0, but got {student_temp}')
+                f'student_temp must be above 0, but got {student_temp}')
         check_prob('center_momentum', center_momentum)
         self.student_temp = student_temp
         self.center_momentum = center_momentum
@@ -96,7 +96,7 @@ class DoRALoss(BaseModule):
         """Set the teacher's temperature, > 0."""
         if teacher_temp <= 0:
             raise ValueError(
-                f'teacher_temp must be > 0, but got {teacher_temp}')
+                f'teacher_temp must be above 0, but got {teacher_temp}')
         self.teacher_temp = teacher_temp
 
     def select_local(self, local: Tensor) -> Tensor:

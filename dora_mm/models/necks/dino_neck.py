@@ -47,7 +47,7 @@ class DINONeck(BaseModule):
                                ('out_channels', out_channels),
                                ('hidden_channels', hidden_channels),
                                ('bottleneck_channels', bottleneck_channels)):
-            check_integer(f'neck.{name}', channels, 1)
+            check_integer(name, channels, 1)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.mlp = nn.Sequential(

@@ -13,6 +13,7 @@ from torch import Tensor
 from dora_mm.registry import MODELS
 from ..data_preprocessors import ClipViewPreprocessor
 from ..utils.layer_compiler import LayerCompiler
+from ..utils.settings_of import settings_of
 
 
 def in_compiled_step(loss: Callable) -> Callable:
@@ -71,15 +72,20 @@ class DINO(BaseSelfSupervisor):
                  compile_layers: Union[None, bool, dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         # D and P are said once, by backbone and neck.
-        backbone = MODELS.build(backbone)
-        super().__init__(
-            backbone=backbone,
-            neck=dict(dict(in_channels=backbone.embed_dims), **neck),
-            head=head,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg)
-        self.loss_module = MODELS.build(
-            dict(dict(out_channels=self.neck.out_channels), **loss))
+        backbone = _build('backbone', backbone)
+        neck = _build('neck',
+                      dict(dict(in_channels=backbone.embed_dims), **neck))
+        if head is not None:
+            head = _build('head', head)
+        with settings_of('model.data_preprocessor'):
+            super().__init__(
+                backbone=backbone,
+                neck=neck,
+                head=head,
+                data_preprocessor=data_preprocessor,
+                init_cfg=init_cfg)
+        self.loss_module = _build(
+            'loss', dict(dict(out_channels=neck.out_channels), **loss))
         self._check_parts()
         self.teacher = nn.ModuleDict(
             dict(backbone=deepcopy(self.backbone), neck=deepcopy(self.neck)))
@@ -198,6 +204,11 @@ class DINO(BaseSelfSupervisor):
 
     def seed_step(self, seed: int) -> None:
         """Seed what the model draws in this step; nothing in DINO."""
+
+
+def _build(name: str, settings: dict) -> nn.Module:
+    with settings_of(f'model.{name}'):
+        return MODELS.build(settings)
 
 
 def _check_equal(key: str, value: Any, other: str, expected: Any) -> None:

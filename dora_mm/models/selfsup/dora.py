@@ -11,6 +11,7 @@ from ..utils import (ObjectTracks, TrackFeatures, mean_overlap, plan_error,
                      track_consistency)
 from ..utils.control_masks import MASK_CONTROLS, control_masks
 from ..utils.setting_checks import check_choice
+from ..utils.settings_of import settings_of
 from .dino import DINO, in_compiled_step
 
 
@@ -76,15 +77,18 @@ class DoRA(DINO):
             data_preprocessor=data_preprocessor,
             compile_layers=compile_layers,
             init_cfg=init_cfg)
-        self.mask_transform = TRANSFORMS.build(mask)
+        with settings_of('model.mask'):
+            self.mask_transform = TRANSFORMS.build(mask)
         if drop_hidden and not self.mask_transform.hides_patches:
             raise ValueError(
                 'model.drop_hidden must be False where masks hide no patch, '
-                f'but got True with mask.mode={self.mask_transform.mode!r}')
-        self.backbone.check_track_settings(track_layer, patch_feature)
-        self.head.check_num_heads(self.backbone.layers[0].attn.num_heads)
-        if mask_control is not None:
-            check_choice('model.mask_control', mask_control, MASK_CONTROLS)
+                'but got True with model.mask.mode='
+                f'{self.mask_transform.mode!r}')
+        with settings_of('model'):
+            self.backbone.check_track_settings(track_layer, patch_feature)
+            self.head.check_num_heads(self.backbone.layers[0].attn.num_heads)
+            if mask_control is not None:
+                check_choice('mask_control', mask_control, MASK_CONTROLS)
         self.drop_hidden = drop_hidden
         self.mask_control = mask_control
         self.track_layer = track_layer

@@ -15,9 +15,9 @@ def check_sinkhorn(epsilon: float, num_iters: int) -> None:
         ValueError: If one is out of range.
     """
     if not epsilon > 0:
-        raise ValueError(f'epsilon must be > 0, but got {epsilon}')
+        raise ValueError(f'epsilon must be above 0, but got {epsilon}')
     if num_iters < 1:
-        raise ValueError(f'num_iters must be >= 1, but got {num_iters}')
+        raise ValueError(f'num_iters must be at least 1, but got {num_iters}')
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 import av
 import numpy as np
 
+from dora_mm.utils.counted import counted
 from dora_mm.video.display import Display, same_shape
 from dora_mm.video.readers.decode_sound import decode_sound
 from dora_mm.video.readers.film_decoder import FilmDecoder
@@ -243,7 +244,8 @@ class SourceVideo:
             used = len(np.unique(self.shown))
             notes.append(
                 f'the variable frame rate became {float(self.fps):.6g} frames '
-                f'per second: {index.num_frames - used} frames left out, '
+                'per second: '
+                f'{counted(index.num_frames - used, "frame")} left out, '
                 f'{self.num_frames - used} repeated')
         if any(index.crop):
             notes.append('left, right, at the top and at the bottom '

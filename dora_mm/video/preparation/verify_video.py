@@ -5,6 +5,7 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
 import av
 import numpy as np
 
+from dora_mm.utils.counted import counted
 from dora_mm.video.plane_scaler import PlaneScaler, planes_of
 from dora_mm.video.readers.film_decoder import FilmDecoder
 from dora_mm.video.readers.open_film import film_packets, open_film
@@ -228,7 +229,8 @@ def check_length(path: Path, num_frames: int, fps: Fraction) -> float:
         found = len(stream.index_entries)
         duration = stream.duration * stream.time_base
     if found != num_frames:
-        raise ValueError(f'it has {found} frames instead of {num_frames}')
+        raise ValueError(f'it has {counted(found, "frame")} instead of '
+                         f'{num_frames}')
     if duration != num_frames / fps:
         raise ValueError(f'it lasts {float(duration):.6f} s instead of '
                          f'{float(num_frames / fps):.6f} s')

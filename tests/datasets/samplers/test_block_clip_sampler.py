@@ -147,5 +147,5 @@ def test_fewer_clips_than_lanes():
 @pytest.mark.parametrize(
     'name', ['batch_size', 'num_lanes', 'block_clips', 'active_blocks'])
 def test_wrong_arguments(name):
-    with pytest.raises(ValueError, match=f'`{name}`.*0'):
+    with pytest.raises(ValueError, match=f'^{name} must .*0'):
         make(**{name: 0})

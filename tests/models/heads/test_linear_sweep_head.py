@@ -75,5 +75,5 @@ def test_wrong_sizes_are_told():
     with pytest.raises(ValueError, match='in_channels=8'):
         head((torch.randn(2, 3), torch.randn(2, 3)))
     sample = dict(sweep_logits=torch.randn(2, 3), gt_label=torch.tensor([0]))
-    with pytest.raises(ValueError, match='3 values.*2 classifiers'):
+    with pytest.raises(ValueError, match='must have .* 2, but got 3'):
         SweepAccuracy(learning_rates=RATES).process(None, [sample])

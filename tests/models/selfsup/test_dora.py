@@ -81,15 +81,22 @@ def test_dino_is_dora_without_masks(num_local, weights):
 
 
 @pytest.mark.parametrize('changes, key, value', [
-    (dict(track_layer=3), 'track_layer', '3'),
-    (dict(track_layer=-4), 'track_layer', '-4'),
-    (dict(patch_feature='last'), 'patch_feature', "'last'"),
-    (dict(head=dict(num_objects=5)), 'head.num_objects', '5'),
-    (dict(head=dict(epsilon=0.)), 'epsilon', '0.0'),
+    (dict(track_layer=3), 'model.track_layer', '3'),
+    (dict(track_layer=-4), 'model.track_layer', '-4'),
+    (dict(patch_feature='last'), 'model.patch_feature', "'last'"),
+    (dict(head=dict(num_objects=5)), 'model.head.num_objects', '5'),
+    (dict(head=dict(epsilon=0.)), 'model.head.epsilon', '0.0'),
+    (dict(head=dict(num_objects=0)), 'model.head.num_objects', '0'),
+    (dict(neck=dict(hidden_channels=0)), 'model.neck.hidden_channels', '0'),
+    (dict(loss=dict(student_temp=0.)), 'model.loss.student_temp', '0.0'),
+    (dict(mask=dict(mode='hazy')), 'model.mask.mode', "'hazy'"),
+    (dict(backbone=dict(img_size=33)), 'model.backbone.img_size', '33'),
+    (dict(data_preprocessor=dict(gray_prob=2.)),
+     'model.data_preprocessor.gray_prob', '2.0'),
     (dict(data_preprocessor=dict(global_views=dict(size=36))),
-     'global_views.size', '36'),
+     'model.data_preprocessor.global_views.size', '36'),
     (dict(data_preprocessor=dict(local_views=dict(size=20))),
-     'local_views.size', '20'),
+     'model.data_preprocessor.local_views.size', '20'),
     (dict(neck=dict(in_channels=64)), 'model.neck.in_channels', '64'),
     (dict(neck=dict(out_channels=64)), 'model.loss.out_channels', '32'),
     (dict(loss=dict(out_channels=16)), 'model.loss.out_channels', '16'),
@@ -97,7 +104,7 @@ def test_dino_is_dora_without_masks(num_local, weights):
 ])
 def test_parts_that_do_not_fit_are_found_when_built(changes, key, value):
     """They failed at the first step, or trained on something else."""
-    with pytest.raises(ValueError, match=f'{key} must be .* got {value}'):
+    with pytest.raises(ValueError, match=f'^{key} must be .* got {value}'):
         build_model(**changes)
 
 
