@@ -6,6 +6,10 @@ import av
 _DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400
 # What FFmpeg's command takes the first of these for, in pixels.
 _WORTH_OF_DEFAULT = 5_000_000
+# A title may be of any encoding; PyAV 19 is not asked for that.
+_ANY_TITLE = {}
+if int(av.__version__.split('.')[0]) < 19:
+    _ANY_TITLE = dict(metadata_errors='replace')
 
 
 def open_film(path: str,
@@ -32,8 +36,7 @@ def open_film(path: str,
         OSError: If the file cannot be opened.
     """
     # With the protocol, or a colon in the name would be taken for one.
-    # A title may be of any encoding.
-    container = av.open(f'file:{path}', metadata_errors='replace')
+    container = av.open(f'file:{path}', **_ANY_TITLE)
     films = [
         stream for stream in container.streams.video
         if stream.codec_context is not None  # FFmpeg knows its decoder
