@@ -1,6 +1,8 @@
 from pathlib import Path
 from typing import Union
 
+from dora_mm.utils.need_package import need_package
+
 
 def push_to_hub(folder: Union[str, Path],
                 repo_id: str,
@@ -50,8 +52,4 @@ def check_upload(repo_id: str) -> None:
     if repo_id.count('/') != 1 or not all(repo_id.split('/')):
         raise ValueError('--push-to-hub must be USER/NAME, but got '
                          f'{repo_id}: name the model of your account')
-    try:
-        import huggingface_hub  # noqa: F401
-    except ImportError as error:
-        raise ImportError('--push-to-hub needs huggingface_hub, which is not '
-                          'installed: pip install huggingface_hub') from error
+    need_package('huggingface_hub', '--push-to-hub', 'huggingface_hub')

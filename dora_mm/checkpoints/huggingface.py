@@ -7,13 +7,13 @@ import os
 import shutil
 import tempfile
 from collections import OrderedDict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Tuple, Union
 
 import torch
 from torch import Tensor
 
+from dora_mm.utils.need_package import need_package
 from .architecture import plain_arch
 from .layouts import HUGGING_FACE, name_table
 
@@ -27,9 +27,7 @@ def check_safetensors() -> None:
     Raises:
         ImportError: With the command that installs it.
     """
-    if find_spec('safetensors') is None:
-        raise ImportError('a folder for Hugging Face needs safetensors, which '
-                          'is not installed: pip install "dora-mm[hf]"')
+    need_package('safetensors', 'a folder for Hugging Face', '"dora-mm[hf]"')
 
 
 def write_hf(tensors: Mapping[str, Tensor], arch: Mapping[str, Any],

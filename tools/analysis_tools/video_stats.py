@@ -15,6 +15,7 @@ import numpy as np
 
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.claim_outputs import claim_outputs
+from dora_mm.utils.need_package import need_package
 from dora_mm.utils.number_options import not_negative, positive
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.write_json import write_json
@@ -64,11 +65,8 @@ def load_detector(config: str,
     Raises:
         ImportError: If mmdet is not installed.
     """
-    try:
-        from mmdet.apis import inference_detector, init_detector
-    except ImportError as error:
-        raise ImportError('objects need mmdetection; run: pip install '
-                          'onedl-mmdetection') from error
+    need_package('mmdet', '--detector', '"dora-mm[det]"')
+    from mmdet.apis import inference_detector, init_detector
     from mmengine.device import get_device
     model = init_detector(config, checkpoint, device=get_device())
 

@@ -8,6 +8,7 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
+from dora_mm.utils.need_package import need_package
 from .read_image import image_files, read_image
 from .read_names import read_names
 
@@ -82,11 +83,8 @@ class JHMDBDataset(Dataset):
 
 def _read_points(folder: Path) -> np.ndarray:
     """Joints (T, J, 2), pixels from 0; MATLAB counts from 1."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ImportError('JHMDB needs scipy, which is not installed: pip '
-                          'install "dora-mm[eval]"') from error
+    need_package('scipy', 'JHMDB', '"dora-mm[eval]"')
+    from scipy.io import loadmat
     path = folder / 'joint_positions.mat'
     try:
         points = np.asarray(loadmat(path)['pos_img'], float)

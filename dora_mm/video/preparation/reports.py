@@ -1,12 +1,14 @@
 import sys
 import time
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
 from dora_mm.video.video_manifest import VideoManifest
 from .video_preparation import PreparedVideo, VideoPreparation
 
 _SECONDS_BETWEEN_LINES = 30.
 _MOST_RANGES = 10
+# Of a video that is done before the rest is estimated.
+_LEAST_SHARE = 0.02
 # States in which frames are counted.
 _COUNTED = ('encoding', 'looking for cuts', 'looking')
 _HEAD = ('file', 'frames', 'fps', 'size', 'GB', 'GB/hour', 'excluded s',
@@ -25,7 +27,9 @@ class ProgressReport:
                  counts: Sequence[int]) -> None:
         self._preparations = preparations
         self._counts = counts
-        self._start = self._last_line = time.monotonic()
+        self._last_line = time.monotonic()
+        # When the frames of a video began to be counted.
+        self._begun: Dict[int, float] = {}
         self._bars = _make_bars() if sys.stderr.isatty() else None
         self._tasks: list = []
 
@@ -33,9 +37,11 @@ class ProgressReport:
         if self._bars is not None:
             self._bars.start()
             self._tasks = [
-                self._bars.add_task(p.name, total=None, state=p.state)
+                self._bars.add_task(
+                    p.name, total=None, state=p.state, start=False)
                 for p in self._preparations
             ]
+        self._note_begun()
         return self
 
     def __exit__(self, *exc_info) -> None:
@@ -45,6 +51,7 @@ class ProgressReport:
 
     def update(self) -> None:
         """Say what is new; to be called about twice a second."""
+        self._note_begun()
         if self._bars is not None:
             for task, p, count in zip(self._tasks, self._preparations,
                                       self._counts):
@@ -52,17 +59,29 @@ class ProgressReport:
                     task, total=p.num_frames, completed=count, state=p.state)
         elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            for p, count in zip(self._preparations, self._counts):
+            for number, begun in self._begun.items():
+                p = self._preparations[number]
                 if p.state in _COUNTED:
-                    print(self._line(p, count), file=sys.stderr, flush=True)
+                    line = self._line(p, self._counts[number], begun)
+                    print(line, file=sys.stderr, flush=True)
 
-    def _line(self, preparation: VideoPreparation, count: int) -> str:
+    def _note_begun(self) -> None:
+        for number, p in enumerate(self._preparations):
+            if p.state in _COUNTED and number not in self._begun:
+                self._begun[number] = time.monotonic()
+                if self._bars is not None:
+                    self._bars.start_task(self._tasks[number])
+
+    def _line(self, preparation: VideoPreparation, count: int,
+              begun: float) -> str:
         total = preparation.num_frames
         line = f'{preparation.name}: {count} of {total} frames'
-        if count:
-            elapsed = self._last_line - self._start
-            minutes = elapsed * (total - count) / count / 60
-            line += f', about {minutes:.0f} min to go'
+        # Before that the time to start is most of what was measured.
+        if count >= _LEAST_SHARE * total:
+            elapsed = self._last_line - begun
+            seconds = elapsed * (total - count) / count
+            line += f', about {seconds / 60:.0f} min to go' \
+                if seconds > 90 else f', about {seconds:.0f} s to go'
         return line
 
 

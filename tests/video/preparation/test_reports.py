@@ -40,6 +40,22 @@ def test_lines_in_a_log(capsys, clock):
     assert capsys.readouterr().err == ''
 
 
+def test_an_estimate_leaves_out_what_was_waited(capsys, clock):
+    """An hour for another video made one of days of the first frames."""
+    videos, counts = preparations()[1:], [0]
+    videos[0].state = 'waiting'
+    with ProgressReport(videos, counts) as report:
+        clock.seconds += 3600
+        videos[0].state = 'encoding'
+        report.update()
+        clock.seconds += 30
+        for counts[0], end in ((10, ''), (1500, ', about 60 s to go')):
+            report.update()
+            assert capsys.readouterr().err.endswith(
+                f'{counts[0]} of 3000 frames{end}\n')
+            clock.seconds += 30
+
+
 def test_bars_in_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, 'isatty', lambda: True, raising=False)
     videos, counts = preparations(), [0, 0]
