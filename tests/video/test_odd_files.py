@@ -11,6 +11,7 @@ from video_factory import write_video
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.readers import build_reader
+from dora_mm.video.readers.ffmpeg_command import ffmpeg_command
 from dora_mm.video.video_files import find_video_files
 
 
@@ -95,3 +96,11 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
         with pytest.raises(ValueError, match='readable, .*permission') as e:
             read(video)
         assert 'ownload' not in str(e.value)
+
+
+def test_ffmpeg_is_named_with_how_to_get_it(tmp_path, monkeypatch):
+    """It was proposed where there was none."""
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert 'apt install ffmpeg' in ffmpeg_command('-i FILE OUT.mp4')
+    (tmp_path / 'ffmpeg').touch(0o755)
+    assert ffmpeg_command('-i FILE OUT.mp4') == 'ffmpeg -i FILE OUT.mp4'

@@ -7,6 +7,7 @@ import numpy as np
 from dora_mm.utils.counted import counted
 from dora_mm.video.display import Display, same_shape
 from dora_mm.video.readers.decode_sound import decode_sound
+from dora_mm.video.readers.ffmpeg_command import ffmpeg_command
 from dora_mm.video.readers.film_decoder import FilmDecoder
 from dora_mm.video.readers.open_film import film_packets, open_film
 from dora_mm.video.readers.packet_sums import checked_packets
@@ -59,9 +60,8 @@ class SourceVideo:
         self.index = self.reader.index
         if self.index.num_frames == 0:
             raise ValueError(
-                f'no frame of {path!r} can be decoded. Check it with ffmpeg '
-                '-v error -i FILE -f null -, then download it again or leave '
-                'it out')
+                f'no frame of {path!r} can be decoded: download it again or '
+                'leave it out')
         self._aspect = Fraction(1)
         self._read_header()
         self.notes: List[str] = []
@@ -224,7 +224,8 @@ class SourceVideo:
         if fps <= 0:
             raise ValueError(
                 f'{self.path!r} does not say its frames per second. Rewrite '
-                'it with ffmpeg -r FPS -i FILE -c copy OUT.mp4')
+                'it with ' +
+                ffmpeg_command('-r FPS -i FILE -c copy OUT.mp4'))
         self.fps = fps
 
     def _resample(self, fps: Fraction, span: Fraction) -> np.ndarray:

@@ -1,6 +1,7 @@
 import os
 import warnings
 
+from .ffmpeg_command import ffmpeg_command
 from .load_video_index import load_video_index
 from .video_decode_error import REPAIR
 from .video_info import VideoInfo
@@ -33,8 +34,8 @@ def probe_video(path: str) -> VideoInfo:
                          f'promises {index.num_promised}. {REPAIR}')
     if not index.fps:
         raise ValueError(
-            f'{path!r} does not say its frames per second. Rewrite it with '
-            'ffmpeg -i FILE -c copy OUT.mp4')
+            f'{path!r} does not say its frames per second. Rewrite it with ' +
+            ffmpeg_command('-i FILE -c copy OUT.mp4'))
     if index.num_frames < index.num_promised:
         warnings.warn(
             f'{path!r} promises {index.num_promised} frames, but frame '

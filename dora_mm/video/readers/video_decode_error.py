@@ -1,7 +1,7 @@
 from typing import Optional
 
-REPAIR = ('Check the file with ffmpeg -v error -i FILE -f null -, then '
-          'download it again or leave it out')
+REPAIR = ('Check the file with dora-mm audit, then download it again or leave '
+          'it out')
 
 
 class VideoDecodeError(ValueError):
