@@ -133,7 +133,7 @@ def read_hf(folder: Union[str, Path]) -> Dict[str, Dict[str, Any]]:
         joined[name] = torch.cat([state.pop(n) for n in _split_names(name)])
     return dict(
         state_dict=OrderedDict(joined, **state),
-        meta=dict(arch=_read_config(Path(folder) / CONFIG)))
+        meta=dict(arch=_read_config(Path(folder) / CONFIG, joined)))
 
 
 def _split_names(name: str) -> Tuple[str, ...]:
@@ -143,8 +143,11 @@ def _split_names(name: str) -> Tuple[str, ...]:
     return (name, )
 
 
-def _read_config(path: Path) -> Dict[str, Any]:
-    """What shapes do not show; transformers' defaults where it is silent."""
+def _read_config(path: Path, tensors: Mapping[str, Any]) -> Dict[str, Any]:
+    """What shapes do not show; transformers' defaults where it is silent.
+
+    What they do show must be what the config says.
+    """
     try:
         config = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -154,6 +157,21 @@ def _read_config(path: Path) -> Dict[str, Any]:
     if not isinstance(config, dict) or config.get('model_type') != 'vit':
         raise ValueError(f"{path} must have the model_type 'vit', but has "
                          'another one: only plain ViTs are known')
+    proj = tensors['embeddings.patch_embeddings.projection.weight']
+    inner = [name for name in tensors if 'intermediate.dense.weight' in name]
+    shown = dict(
+        hidden_size=proj.shape[0],
+        num_channels=proj.shape[1],
+        patch_size=proj.shape[-1],
+        num_hidden_layers=len(inner),
+        intermediate_size=tensors[inner[0]].shape[0],
+        qkv_bias=True)
+    for name, value in shown.items():
+        if config.get(name, value) != value:
+            raise ValueError(
+                f'{name} in {path} must be {value}, as the tensors beside it '
+                f'are, but got {config[name]!r}: the two files do not belong '
+                'together')
     return dict(
         num_heads=config.get('num_attention_heads', 12),
         img_size=config.get('image_size', 224),

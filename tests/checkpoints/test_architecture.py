@@ -158,6 +158,9 @@ def test_weights_that_cannot_be_are_refused(tmp_path, evaluate, image_set,
     ('config.json', b'{"model_type": ', 'must be a JSON file'),
     ('config.json', b'[]', "must have the model_type 'vit'"),
     ('config.json', dict(num_attention_heads='two'), 'num_heads must be'),
+    ('config.json', dict(num_hidden_layers=1), 'must be 2, .* but got 1'),
+    ('config.json', dict(qkv_bias=False), 'qkv_bias .* must be True'),
+    ('config.json', dict(patch_size=4), 'patch_size .* but got 4'),
 ])
 def test_damaged_folders_of_hugging_face_are_refused(tmp_path, name, content,
                                                      message):
