@@ -1,3 +1,4 @@
+import sys
 from importlib.util import find_spec
 
 
@@ -12,6 +13,6 @@ def need_package(name: str, purpose: str, install: str) -> None:
     Raises:
         ImportError: With the command that installs it.
     """
-    if find_spec(name) is None:
+    if sys.modules.get(name) is None and find_spec(name) is None:
         raise ImportError(f'{purpose} needs {name}, which is not installed: '
                           f'pip install {install}')

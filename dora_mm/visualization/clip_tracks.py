@@ -89,10 +89,10 @@ def read_clips(video: Union[str, Path],
         needed = first + (num_clips * clip_len - 1) * step + 1
         if needed > reader.num_frames:
             raise ValueError(
-                f'{video} must have {counted(needed, "frame")}, '
+                f'{video} has {counted(reader.num_frames, "frame")}, but '
                 f'{counted(num_clips, "clip")} of '
-                f'{counted(clip_len, "frame")} from frame {first} on, {step} '
-                f'apart, but got {reader.num_frames}: ' +
+                f'{counted(clip_len, "frame")}, {step} apart, from frame '
+                f'{first} on need {needed}: ' +
                 _remedy((reader.num_frames - 1 - first) // step + 1, clip_len))
         for number in range(num_clips):
             steps = np.arange(number * clip_len, (number + 1) * clip_len)

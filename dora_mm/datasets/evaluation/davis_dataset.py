@@ -142,7 +142,7 @@ class DAVISDataset(Dataset):
                 'each or the first alone with a mask, but got '
                 f'{counted(len(frames), "frame")} and '
                 f'{counted(len(masks), "mask")}, and '
-                f'{counted(len(alone), "name")} of only one of them '
+                f'{counted(len(alone), "name")} that only one of them has '
                 f'{alone[:3]}: get it again')
         inputs, size = read_frames(frames, self.short_side)
         masks = MaskFiles(masks, size, self.year == 2016)

@@ -461,7 +461,7 @@ def test_masks_in_rgb_and_void(davis, tmp_path):
 def test_incomplete_videos_are_refused(davis, tmp_path, gone):
     root = copy_of(davis, tmp_path)
     (root / gone).unlink()
-    with pytest.raises(ValueError, match=r"1 names that.*\['00002'\]"):
+    with pytest.raises(ValueError, match=r"1 name that.*\['00002'\]"):
         DAVISDataset(str(root))[0]
 
 
