@@ -2,6 +2,7 @@ import hashlib
 import os
 import re
 import runpy
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -150,8 +151,7 @@ def test_nothing_is_published_without_what_its_card_needs(
         runner_file, tmp_path, monkeypatch):
     """safetensors was missed after the file was written."""
     main = runpy.run_path(str(ROOT / 'tools/publish_backbone.py'))['main']
-    monkeypatch.setattr('dora_mm.checkpoints.huggingface.find_spec',
-                        lambda name: None)
+    monkeypatch.setitem(sys.modules, 'safetensors', None)
     with pytest.raises(ImportError, match=r'pip install "dora-mm\[hf\]"'):
         main([str(runner_file[0]), str(tmp_path / 'new.pth'), '--card'])
     assert not list(tmp_path.glob('new*'))
