@@ -327,7 +327,8 @@ def test_every_file_is_read_by_these_functions():
             assert path.name == 'packed_list.py' or not call.startswith(
                 ('pickle.', 'joblib.', 'torch.jit.load', 'torch.hub.')), path
             assert 'allow_pickle' not in call, path
-            if call in ('runner.train()', 'Runner.from_cfg(cfg).test()'):
+            if call in ('runner.train()',
+                        'QuietRunner.from_cfg(cfg).test()'):
                 assert any('plain_checkpoints(' in c for c in around), path
                 runs += 1
     assert runs == 3  # train.py, test.py and replay.py
