@@ -15,8 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..utils.half_gelu import HalfGELU
 from ..utils.recompute import recompute
 
-# An older Dynamo was not tried with it.
-_CHOOSES_KERNELS = torch.__version__ >= '2.6'
+# Neither an older Dynamo nor AMD's kernels were tried.
+_CHOOSES_KERNELS = torch.__version__ >= '2.6' and not torch.version.hip
 _SHORT = 64  # tokens
 
 
