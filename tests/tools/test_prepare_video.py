@@ -118,7 +118,7 @@ def test_tours_are_downloaded_and_shared(tmp_path, monkeypatch, capsys):
     assert 'nothing to do' in capsys.readouterr().out
     # A single one is shared by segments, so it has to be there.
     assert run_main('--walking-tours', 'Istanbul', *command[2:], '1/2') == 1
-    assert 'Download it first' in capsys.readouterr().err
+    assert 'download it first' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('args, message', [
