@@ -127,11 +127,19 @@ class QuietRunner(Runner):
             yield
         except Exception:
             if not self._has_begun and is_main_process():
-                if hasattr(self, 'visualizer'):
-                    self.visualizer.close()
-                if hasattr(self, '_log_dir'):
-                    shutil.rmtree(self.log_dir, ignore_errors=True)
+                self._leave_nothing()
             raise
+
+    def _leave_nothing(self) -> None:
+        if hasattr(self, 'visualizer'):
+            self.visualizer.close()
+        # mmengine would give them to a run that begins in the same second.
+        for name in ('logger', 'message_hub', 'visualizer'):
+            if hasattr(self, name):
+                kept = type(getattr(self, name))._instance_dict
+                kept.pop(self.experiment_name, None)
+        if hasattr(self, '_log_dir'):
+            shutil.rmtree(self.log_dir, ignore_errors=True)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """See mmengine's ``Runner``."""
