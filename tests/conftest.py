@@ -4,7 +4,6 @@ import os
 import runpy
 import sys
 import tarfile
-import time
 
 import numpy as np
 import pytest
@@ -18,9 +17,6 @@ from dora_mm import config_path
 from dora_mm.video.demo_video import make_demo_video
 
 leave_layout()
-
-
-_LAST_RUN = [0]  # seconds, of the fixture ``evaluate``
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -107,11 +103,6 @@ def evaluate(tmp_path):
     main = runpy.run_path(str(ROOT / 'tools/test.py'))['main']
 
     def run(config, source, data, *options):
-        # mmengine names a run after the second in which it begins, and two of
-        # one name in a process share logger and visualizer.
-        while int(time.time()) == _LAST_RUN[0]:
-            time.sleep(0.05)
-        _LAST_RUN[0] = int(time.time())
         out = tmp_path / 'evaluation'
         options = ('--cfg-options', *options) if options else ()
         main([
