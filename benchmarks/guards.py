@@ -5,9 +5,10 @@
         --logits 4096 --threads 1
 
 Pairs of steps with and without `FiniteHook`, in one process and in turn; the
-median of their ratios, with an interval of 96 % from the order of 15. On a CPU
-it is the time of the process, which other programs do not add to. The hook
-reads all weights, gradients and buffers, so its share falls with the batch.
+median of their ratios, with an interval of 96 % from the order of 15, and the
+look by itself, 15 times, as a share of a step. On a CPU it is the time of the
+process, which other programs do not add to. The hook reads all weights,
+gradients and buffers, so its share falls with the batch.
 """
 import argparse
 import json
@@ -53,28 +54,42 @@ class Guard:
                 self.looks.pop(key, None)
         loss = self.step.run(views)
         if is_on:
-            for kind, names, tensors in (('loss', ('loss', ),
-                                          [loss.detach().reshape(1)]),
-                                         ('buffer', *self.hook._buffers),
-                                         ('weight', *self.hook._weights)):
-                self.hook._note(kind, names, tensors, self.runner.iter)
+            self._look(loss)
         self.runner.iter += 1
+
+    def look_alone(self, views):
+        """Look at loss, gradients, buffers and weights; a function."""
+        loss = self.step.loss(views)
+        loss.backward()
+
+        def look():
+            for own in self.own.values():
+                own(self.step.optimizer, (), {})
+            self._look(loss)
+
+        return look
+
+    def _look(self, loss):
+        for kind, names, tensors in (('loss', ('loss', ),
+                                      [loss.detach().reshape(1)]),
+                                     ('buffer', *self.hook._buffers),
+                                     ('weight', *self.hook._weights)):
+            self.hook._note(kind, names, tensors, self.runner.iter)
 
     def kept(self):
         """Bytes of what the hook keeps on the device."""
         return sum(t.nbytes for t in self.hook._first.values())
 
 
-def measure(guard, views, is_on, steps):
-    """Seconds of some steps, and the peak of memory on a GPU."""
-    is_cuda = guard.step.device.type == 'cuda'
+def measure(function, number, is_cuda):
+    """Seconds of some calls, and the peak of memory on a GPU."""
     if is_cuda:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     clock = time.perf_counter if is_cuda else time.process_time
     begun = clock()
-    for _ in range(steps):
-        guard.run(views, is_on)
+    for _ in range(number):
+        function()
     if is_cuda:
         torch.cuda.synchronize()
     seconds = clock() - begun
@@ -98,24 +113,32 @@ def main():
     views = make_views(step.model, args.batch, args.frames, step.device)
     for is_on in (True, False):  # both warm
         guard.run(views, is_on)
+    is_cuda = step.device.type == 'cuda'
     rows = []
     for pair in range(PAIRS):
         order = (True, False) if pair % 2 else (False, True)
-        found = {on: measure(guard, views, on, args.steps) for on in order}
+        found = {
+            on: measure(lambda: guard.run(views, on), args.steps, is_cuda)
+            for on in order
+        }
         rows.append([*found[True], *found[False]])
+    look = guard.look_alone(views)
+    alone = median(measure(look, 1, is_cuda)[0] for _ in range(PAIRS))
+    without = median(off for _, _, off, _ in rows) / args.steps
     ratios = sorted(on / off for on, _, off, _ in rows)
     print(
         json.dumps(
             dict(
                 machine=describe(step.device),
                 options=vars(args),
-                seconds_without=median(off for _, _, off, _ in rows) /
-                args.steps,
+                seconds_without=without,
+                seconds_of_the_look=alone,
+                share_of_the_look=alone / without,
                 ratio=median(ratios),
                 interval_96=[ratios[3], ratios[-4]],
                 memory_ratio=median(on / off if off else 1.
                                     for _, on, _, off in rows)
-                if step.device.type == 'cuda' else None,
+                if is_cuda else None,
                 bytes_kept=guard.kept(),
                 bytes_of_model=sum(p.nbytes
                                    for p in step.model.parameters())),
