@@ -266,6 +266,16 @@ def test_a_run_that_is_refused_leaves_no_dated_folder(toy, monkeypatch):
         assert not list(Path('work_dirs').glob('*/*'))
 
 
+def test_a_run_of_no_batches_is_refused(toy):
+    """mmengine saved it as one that had trained."""
+    with pytest.raises(ValueError, match='batch_size must be at most the 8 '):
+        train.main([
+            toy, '--cfg-options', 'train_dataloader.batch_size=9',
+            'train_dataloader.drop_last=True'
+        ])
+    assert not list(Path('work_dirs').glob('*/*'))
+
+
 @pytest.fixture
 def one_video(tmp_path):
     (tmp_path / 'v.mp4').touch()  # never opened
@@ -285,6 +295,11 @@ def one_video(tmp_path):
     ('train_dataloader.sampler=None', 'sampler must have skip'),
     ('train_dataloader.sampler.num_samples=0', 'num_samples must be at least'),
     ('train_dataloader.collate_fn=3', 'collate_fn must be a dict or None'),
+    ('train_dataloader.collate_fn.type=pseudo_collate',
+     r'inputs must be one uint8 tensor, but got list: .*default_collate'),
+    ('train_dataloader.collate_fn.of=3', "collate_fn must .*argument 'of'"),
+    ('train_dataloader.dataset.pipeline.0.type=dora_mm.DecodeImage',
+     'pipeline must begin with a transform that reads clips'),
     ('param_scheduler.0.warmup=-1',
      'warmup of the schedule of lr must be at least 0 .* but got -1'),
     ('param_scheduler.0.param_name=gone', "param_scheduler must .*'gone'"),

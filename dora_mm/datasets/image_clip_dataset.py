@@ -82,7 +82,7 @@ class ImageClipDataset(Dataset):
         given.apply_defaults()
         given = given.arguments
         _check(given['images'], given['max_replacements'])
-        check_pipeline(given['pipeline'])
+        check_pipeline(given['pipeline'], reads_video=False)
 
     @property
     def metainfo(self) -> dict:

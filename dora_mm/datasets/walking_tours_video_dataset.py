@@ -139,7 +139,7 @@ class WalkingToursVideoDataset(Dataset):
         check_integer('start_stride', given['start_stride'], 1)
         check_integer('max_replacements', given['max_replacements'], 0)
         find_video_files(given['video'], given['data_root'])
-        check_pipeline(given['pipeline'])
+        check_pipeline(given['pipeline'], reads_video=True)
 
     @property
     def metainfo(self) -> dict:

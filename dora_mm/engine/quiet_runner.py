@@ -7,7 +7,9 @@ from typing import Any, Callable, Dict, Iterator
 import torch.nn as nn
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+
+from .loops.check_has_batches import check_has_batches
 
 # How messages begin that a reader of the screen cannot act on.
 UNSEEN = (
@@ -80,7 +82,6 @@ class QuietRunner(Runner):
     build_optim_wrapper = naming('optim_wrapper', Runner.build_optim_wrapper)
     build_param_scheduler = naming(
         'param_scheduler', Runner.build_param_scheduler)
-    build_train_loop = naming('train_dataloader', Runner.build_train_loop)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         with self._nothing_left_if_refused():
@@ -95,6 +96,13 @@ class QuietRunner(Runner):
         """See mmengine's ``Runner``."""
         with self._nothing_left_if_refused():
             return super().test()
+
+    @functools.partial(naming, 'train_dataloader')
+    def build_train_loop(self, *args: Any, **kwargs: Any) -> BaseLoop:
+        """See mmengine's ``Runner``."""
+        loop = super().build_train_loop(*args, **kwargs)
+        check_has_batches(loop.dataloader)
+        return loop
 
     def resume(self, *args: Any, **kwargs: Any) -> None:
         """See mmengine's ``Runner``, which says how many epochs are over."""

@@ -1,8 +1,9 @@
 import copy
 import logging
 import re
-from typing import Any
+from typing import Any, Callable, List, Sequence
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
@@ -10,6 +11,7 @@ from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
 
+from dora_mm.datasets.transforms import PackClipInputs, ReadClipJPEGs
 from .check_keys import dotted, walk_settings
 from .quiet_runner import QuietRunner, naming
 
@@ -32,8 +34,8 @@ def try_settings(cfg: Config) -> None:
     try:
         with DefaultScope.overwrite_default_scope(
                 cfg.get('default_scope', 'mmengine')):
-            _try_data(cfg)
-            _Trial(copy.deepcopy(cfg))
+            clips = _clips_of(_try_data(cfg))
+            _Trial(copy.deepcopy(cfg), clips)
     except (TypeError, ValueError) as error:
         raise ValueError(_with_whole_key(str(error), cfg)) from error
     finally:
@@ -53,9 +55,9 @@ def _with_whole_key(message: str, cfg: Config) -> str:
     return f'{keys[0] if len(keys) == 1 else name}{must}{rest}'
 
 
-def _try_data(cfg: Config) -> None:
-    """What is told of the data without opening it."""
-    settings = cfg.to_dict()
+def _try_data(cfg: Config) -> List[Callable]:
+    """What is told of the data without opening it: its transforms."""
+    settings, transforms = cfg.to_dict(), []
     for path, key, name, _, registry in walk_settings(settings):
         if key != 'type' or not path.startswith('train_dataloader.'):
             continue
@@ -63,13 +65,35 @@ def _try_data(cfg: Config) -> None:
         for step in path[:-1].split('.'):
             part = part[int(step) if step.isdigit() else step]
         if registry is TRANSFORMS:
-            naming(path[:-1], TRANSFORMS.build)(part)
+            transforms.append(naming(path[:-1], TRANSFORMS.build)(part))
         elif registry is DATASETS and isinstance(name, str):
             with DATASETS.switch_scope_and_registry(None) as scoped:
                 check = getattr(scoped.get(name), 'check_settings', None)
             if check:
                 arguments = {k: v for k, v in part.items() if k != 'type'}
                 naming(path[:-1], check)(**arguments)
+    return transforms
+
+
+def _clips_of(transforms: Sequence[Callable]) -> List[dict]:
+    """Two clips of one pixel, or of one and two bytes of JPEG.
+
+    None where other transforms than ours pack the inputs.
+    """
+    pack = next((item for item in transforms
+                 if isinstance(item, PackClipInputs)), None)
+    clip = dict(
+        clip=np.zeros((1, 1, 1, 3), np.uint8),
+        video_path='',
+        frame_indices=[0],
+        seed=0)
+    jpegs = [{}, {}]
+    if any(isinstance(item, ReadClipJPEGs) for item in transforms):
+        jpegs = [
+            dict(jpegs=[bytes(size)], crop_box=(0, 0, 1, 1), crop_size=1)
+            for size in (1, 2)
+        ]
+    return [pack({**clip, **item}) for item in jpegs] if pack else []
 
 
 class _AnyData(Dataset):
@@ -83,8 +107,9 @@ class _AnyData(Dataset):
 class _Trial(QuietRunner):
     """Builds the parts of a run in the order of mmengine's Runner."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: Config, clips: Sequence[dict]) -> None:
         self.cfg = cfg
+        self._clips = clips
         self._hooks = []
         self._launcher, self._distributed = 'none', False
         self._val_loop = None
@@ -124,6 +149,13 @@ class _Trial(QuietRunner):
             raise
         if cfg.get('param_scheduler') is not None:
             self.build_param_scheduler(cfg.param_scheduler)
+        if self._clips:
+            batch = naming('train_dataloader.collate_fn',
+                           self._train_loop.dataloader.collate_fn)(
+                               self._clips)
+            check = getattr(self.model.data_preprocessor, 'check_batch', None)
+            if check:
+                naming('train_dataloader.collate_fn', check)(batch)
 
     @staticmethod
     def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from dora_mm.registry import LOOPS
 from dora_mm.utils.counted import counted
+from .check_has_batches import check_has_batches
 
 
 @LOOPS.register_module()
@@ -41,12 +42,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f'got {type(sampler).__name__}: use '
                 "type='dora_mm.ClipSampler', or mmengine's "
                 'EpochBasedTrainLoop, which resumes at epoch boundaries')
-        if len(self.dataloader) == 0:
-            raise ValueError(
-                f'train_dataloader.batch_size must be at most the '
-                f"{len(sampler)} clips of a rank's epoch, but got "
-                f'{self.dataloader.batch_size}: lower it, or lower '
-                'start_stride')
+        check_has_batches(self.dataloader)
         self._batches: Optional[Iterator[Any]] = None
 
     def run_epoch(self) -> None:

@@ -161,7 +161,7 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
             ValueError: If its shape or device, the number of data samples or
                 a seed does not fit.
         """
-        check_clips(data.get('inputs'), self.device)
+        self.check_batch(data)
         data = self.cast_data(data)
         clips = data['inputs']
         samples = data.get('data_samples')
@@ -174,6 +174,18 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
                 for group in (self.global_views, self.local_views)
             }
         return dict(inputs=views, data_samples=samples)
+
+    def check_batch(self, data: dict) -> None:
+        """Refuse what is no batch of clips.
+
+        Args:
+            data (dict): See :meth:`forward`.
+
+        Raises:
+            TypeError: If ``inputs`` is not a uint8 tensor.
+            ValueError: If its shape or device does not fit.
+        """
+        check_clips(data.get('inputs'), self.device)
 
     def plain_view(self, frames: np.ndarray) -> Tensor:
         """Frames as global views that nothing was drawn for.

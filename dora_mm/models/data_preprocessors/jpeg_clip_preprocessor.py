@@ -56,19 +56,13 @@ class JPEGClipPreprocessor(ClipViewPreprocessor):
             ``data_samples`` as given.
 
         Raises:
-            TypeError: If ``inputs`` are neither.
+            TypeError, ValueError: See :meth:`check_batch`.
             RuntimeError: If a JPEG cannot be decoded, naming its video.
         """
+        self.check_batch(data)
         inputs, samples = data['inputs'], data.get('data_samples')
         if isinstance(inputs, Tensor):
             return data
-        if not isinstance(inputs, (list, tuple)) or not samples or (
-                'jpeg_sizes' not in samples[0]):
-            raise TypeError(
-                'inputs must be the bytes of clips, a tensor each, with data '
-                f'samples of PackClipInputs, but got {type(inputs).__name__}: '
-                'let the pipeline begin with dora_mm.ReadClipJPEGs, and set '
-                "collate_fn=dict(type='pseudo_collate')")
         jpegs = [
             list(clip.split(sample.jpeg_sizes))
             for clip, sample in zip(inputs, samples)
@@ -80,6 +74,27 @@ class JPEGClipPreprocessor(ClipViewPreprocessor):
                                            samples[first:first + step])
         ]
         return dict(inputs=torch.stack(clips), data_samples=samples)
+
+    def check_batch(self, data: dict) -> None:
+        """Refuse what is neither JPEGs of clips nor a batch of clips.
+
+        Args:
+            data (dict): See :meth:`decode`.
+
+        Raises:
+            TypeError: If ``inputs`` are neither.
+            ValueError: If the shape or device of clips does not fit.
+        """
+        inputs, samples = data.get('inputs'), data.get('data_samples')
+        if isinstance(inputs, Tensor):
+            super().check_batch(data)
+        elif not isinstance(inputs, (list, tuple)) or not samples or (
+                'jpeg_sizes' not in samples[0]):
+            raise TypeError(
+                'inputs must be the bytes of clips, a tensor each, with data '
+                f'samples of PackClipInputs, but got {type(inputs).__name__}: '
+                'let the pipeline begin with dora_mm.ReadClipJPEGs, and set '
+                "collate_fn=dict(type='pseudo_collate')")
 
     def _decode_clips(self, jpegs: List[List[Tensor]],
                       samples: list) -> List[Tensor]:

@@ -32,9 +32,10 @@ class MJPEGReader(VideoReader):
         """See :meth:`VideoReader.check_video`."""
         if not info.is_jpeg:
             raise ValueError(
-                f'{info.path!r} is {info.codec} video, not a file of JPEGs. '
-                'Prepare it: python tools/prepare_video.py '
-                f'{info.path} --out-dir DIR, or leave reader out')
+                f'video must be a file of JPEGs, but got {info.path!r}, which '
+                f'is {info.codec}: prepare it by python tools/'
+                f'prepare_video.py {info.path} --out-dir DIR, or let '
+                'dora_mm.LoadClipFromVideo choose the reader')
 
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""

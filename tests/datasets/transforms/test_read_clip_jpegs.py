@@ -86,7 +86,7 @@ def test_what_cannot_be_decoded_is_named(jpegs, tmp_path):
     with pytest.raises(TypeError, match='inputs must be .*ReadClipJPEGs'):
         decoder(batch)
     film = write_video(tmp_path / 'film.mp4', 40)
-    with pytest.raises(ValueError, match='not a file of JPEGs. Prepare it'):
+    with pytest.raises(ValueError, match='must be a file of JPEGs'):
         batches(NAMES[1], film)
     film = write_video(
         tmp_path / 'jpegs.mp4', 40, codec='mjpeg', pix_fmt='yuvj420p')
