@@ -11,6 +11,7 @@ from tiny import build_runner, model_cfg
 
 from dora_mm import config_path
 from dora_mm.datasets import ClipRandomResizedCrop, ImageClipDataset
+from dora_mm.datasets.evaluation import image_source
 from dora_mm.datasets.evaluation.packed_list import PackedList
 from dora_mm.engine.run_facts import run_facts
 
@@ -46,8 +47,10 @@ def test_pixels_are_upright_from_every_source(photos, tmp_path):
     folder, picture = photos
     grey = np.full((50, 44, 3), 127, np.uint8)
     names = ['0.png', 'b/1.png', 'b/2.png']
-    (tmp_path / 'list.txt').write_text('\n'.join(names))
+    lines = '\r\n'.join([*names, '', ''])
+    (tmp_path / 'list.txt').write_text(lines, encoding='utf-8-sig')
     with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+        archive.add(folder / 'b/2.png', names[0])  # added again below
         for name in names:
             archive.add(folder / name, name)
     for source, root in ((folder, None), (tmp_path / 'list.txt', folder),
@@ -75,6 +78,22 @@ def test_the_crop_is_that_of_the_seed(photos):
         antialias=True)
     assert torch.equal(data[0, 11]['inputs'], expected)
     assert torch.equal(data[1, 11]['inputs'], expected)
+
+
+def test_links_count_and_other_files_are_named(photos, tmp_path, monkeypatch):
+    folder, _ = photos
+    said = []
+    monkeypatch.setattr(image_source, 'print_log',
+                        lambda text, **_: said.append(text))
+    (tmp_path / 'all').mkdir()
+    (tmp_path / 'all/n1').symlink_to(folder)
+    (tmp_path / 'all/a.jfif').touch()
+    assert len(ImageClipDataset(tmp_path / 'all', PACK)) == 3
+    assert len(said) == 1 and '1 file passed over' in said[0]
+    assert 'a.jfif' in said[0]
+    (tmp_path / 'a.json').write_text('{"images": [{"id": 1, "file_name": 5}]}')
+    with pytest.raises(ValueError, match='must be a COCO file with file_name'):
+        ImageClipDataset(tmp_path / 'a.json', PACK)
 
 
 def test_damaged_images_are_replaced_and_counted(photos):

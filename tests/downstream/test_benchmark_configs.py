@@ -1,8 +1,10 @@
 """Every downstream config builds in its host, and holds iBOT's numbers."""
+import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, TRANSFORMS, init_default_scope
+from PIL import Image
 
 from dora_mm.utils.shipped_configs import config_path, list_configs
 
@@ -18,8 +20,20 @@ def load(name):
     return cfg
 
 
+@pytest.fixture(scope='module')
+def photo(tmp_path_factory):
+    """A file that notes that it is to be turned upside down, and its pixels,
+    which labels count."""
+    path = str(tmp_path_factory.mktemp('photo') / 'a.png')
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x112] = 3
+    Image.fromarray(pixels).save(path, exif=exif)
+    return path, pixels
+
+
 @pytest.mark.parametrize('name', CONFIGS)
-def test_it_builds(name):
+def test_it_builds(name, photo):
     cfg = load(name)
     # What the runner writes beside a run can be read again.
     Config.fromstring(cfg.pretty_text, '.py')
@@ -36,7 +50,10 @@ def test_it_builds(name):
             with DATASETS.switch_scope_and_registry(None) as registry:
                 assert registry.get(dataset.type) is not None
             for step in dataset.pipeline:
-                TRANSFORMS.build(step)
+                transform = TRANSFORMS.build(step)
+                if step.type == 'LoadImageFromFile':
+                    found = transform(dict(img_path=photo[0]))['img']
+                    assert np.array_equal(found[..., ::-1], photo[1])
 
 
 def test_segmentation_is_ibots():

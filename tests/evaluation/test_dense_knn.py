@@ -176,12 +176,28 @@ def test_other_layouts_hold_the_same(voc, tmp_path, name):
                     shutil.copy(voc / f'JPEGImages/{each}.jpg', path)
                 else:
                     picture.save(path)
+        _litter(tmp_path, there)
         found = DATASETS.build(dict(item, root=str(tmp_path), size=32))
         assert len(found) == len(expected)
         for one, other in zip(found, expected):
             assert torch.equal(one['inputs'], other['inputs'])
             assert torch.equal(one['data_samples'].mask,
                                other['data_samples'].mask)
+    with pytest.raises(ValueError, match=rf'beside it are .*{there}'):
+        DATASETS.build(dict(item, root=str(tmp_path), split='vall'))
+
+
+def _litter(root, split):
+    """What other programs leave behind, and endings in capitals."""
+    for folder in list(root.rglob('*')):
+        if folder.is_dir() and split in str(folder):
+            for name in ('.DS_Store', '._a.jpg', '._a.png', 'Thumbs.db'):
+                (folder / name).write_bytes(b'\0\xff')
+            copies = folder / '.ipynb_checkpoints'
+            copies.mkdir()
+            for path in folder.glob('[a-z]*.*g'):
+                shutil.copy(path, copies)
+                path.rename(path.with_suffix(path.suffix.upper()))
 
 
 def test_share(voc):
@@ -196,5 +212,5 @@ def test_share(voc):
     assert len(drawn) == 3
     with pytest.raises(ValueError, match=r'share must lie in .*got 8'):
         SemanticMaskDataset(str(voc), 'train', share=8)
-    with pytest.raises(ValueError, match='end in .jpg, but there is none'):
-        SemanticMaskDataset(str(voc), 'val', images='no/{split}', lists=None)
+    with pytest.raises(ValueError, match='end in .gif, but there is none'):
+        SemanticMaskDataset(str(voc), 'val', image_suffix='.gif', lists=None)

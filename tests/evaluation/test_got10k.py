@@ -143,6 +143,10 @@ def test_the_test_split_gives_files(evaluate, got10k, tmp_path, capsys):
     boxes = np.loadtxt(
         tmp_path / 'evaluation/results/square/square_001.txt', delimiter=',')
     assert boxes.shape == (6, 4) and boxes[0].tolist() == [10, 20, 40, 40]
+    # the server would take the boxes for those of other frames
+    (folder / '00000003.jpg').unlink()
+    with pytest.raises(ValueError, match='00000004.jpg after number 2'):
+        GOT10kDataset(str(tmp_path), 'test')[0]
 
 
 def test_boxes_of_nan_are_refused():

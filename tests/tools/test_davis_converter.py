@@ -43,6 +43,13 @@ def decode(segmentation):
 
 def test_masks_survive(davis, tmp_path, run_tool):
     folder, masks = davis
+    for kind, ending in (('Annotations', 'png'), ('JPEGImages', 'jpg')):
+        for place in ('dogs', '.ipynb_checkpoints'):
+            hidden = folder / kind / '480p' / place
+            hidden.mkdir(exist_ok=True)
+            (hidden / f'._00000.{ending}').write_bytes(b'\0\xff')
+        path = folder / kind / f'480p/dogs/00001.{ending}'
+        path.rename(path.with_suffix(path.suffix.upper()))
     done = run_tool('dataset_converters/davis.py', folder, tmp_path / 'out')
     assert done.returncode == 0, done.stderr
     seen = []
@@ -93,3 +100,7 @@ def test_held_out_sequence_and_mistakes(davis, tmp_path, run_tool):
         done = run_tool(tool, *arguments)
         assert done.returncode == 1 and word in done.stderr
         assert not (tmp_path / 'b').exists()
+    (folder / 'JPEGImages/480p/bear/00003.jpg').unlink()
+    done = run_tool(tool, folder, tmp_path / 'b')
+    assert "none for ['00003']: get it again" in done.stderr
+    assert 'Traceback' not in done.stderr and not (tmp_path / 'b').exists()

@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dora_mm.datasets.evaluation.read_image import (image_files, is_hidden,
+                                                    read_image)
 from dora_mm.datasets.evaluation.read_mask import VOID, mask_palette, read_mask
 from dora_mm.utils.number_options import integer
 from dora_mm.utils.run_main import run_main
@@ -58,10 +60,13 @@ def split_frames(davis, val_sequences=None, step=1):
         dict[str, list[tuple[str, Path, Path]]]: Split -> name, image, masks.
 
     Raises:
-        ValueError: If there is nothing there or a name is wrong.
+        ValueError: If there is nothing there, a name is wrong, or a mask has
+            no image.
     """
     masks = davis / 'Annotations' / '480p'
-    names = sorted(path.name for path in masks.glob('*') if path.is_dir())
+    names = sorted(
+        path.name for path in masks.glob('*')
+        if path.is_dir() and not is_hidden(path.name))
     if not names:
         raise ValueError(f'{masks} holds no sequences: give the folder that '
                          'has JPEGImages and Annotations in it')
@@ -71,11 +76,18 @@ def split_frames(davis, val_sequences=None, step=1):
                          f'got {", ".join(sorted(unknown))}')
     splits = {split: [] for split in SPLITS}
     for name in names:
-        pairs = [
-            (f'{name}_{mask.stem}',
-             davis / 'JPEGImages' / '480p' / name / f'{mask.stem}.jpg', mask)
-            for mask in sorted((masks / name).glob('*.png'))[::step]
-        ]
+        images = {
+            path.stem: path
+            for path in image_files(davis / 'JPEGImages' / '480p' / name)
+        }
+        files = image_files(masks / name)
+        alone = sorted({path.stem for path in files} - set(images))
+        if alone:
+            raise ValueError(f'{davis}: sequence {name} must have an image '
+                             f'for each mask, but got none for {alone[:3]}: '
+                             'get it again')
+        pairs = [(f'{name}_{mask.stem}', images[mask.stem], mask)
+                 for mask in files[::step]]
         if val_sequences:
             border = 0 if name in val_sequences else len(pairs)
         else:
@@ -136,8 +148,13 @@ def write_split(out, split, frames):
         (out / folder / split).mkdir(parents=True)
     for image_id, (name, image, mask_file) in enumerate(frames, 1):
         objects = read_objects(mask_file)
-        with Image.open(image) as picture:
-            width, height = picture.size
+        height, width = read_image(image).shape[:2]
+        for mask in objects.values():
+            if mask.shape != (height, width):
+                raise ValueError(
+                    f'{mask_file} must have the {(height, width)} rows and '
+                    f'columns of its image as stored, but got {mask.shape}: '
+                    'check the orientation that the image notes')
         labels = np.full((height, width), BACKGROUND, dtype=np.uint8)
         for mask in objects.values():
             labels[mask] = OBJECT

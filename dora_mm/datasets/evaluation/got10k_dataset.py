@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
 from .davis_dataset import read_frames
-from .read_image import image_files, is_hidden
+from .read_image import check_numbers, image_files, is_hidden
 from .read_names import read_names
 
 
@@ -47,7 +47,8 @@ class GOT10kDataset(Dataset):
             self.videos = _videos(folder)
         if not self.videos:
             there = sorted(
-                path.name for path in Path(root).glob('*') if _videos(path))
+                path.name for path in Path(root).glob('*')
+                if _videos(path) and not is_hidden(path.name))
             raise ValueError(
                 f'split must be one of {there}, but got {split!r}, and there '
                 f'is no {split}/VIDEO/groundtruth.txt in {root}: check root '
@@ -78,6 +79,8 @@ class GOT10kDataset(Dataset):
                 f'{folder}/groundtruth.txt must have a box for each of '
                 f'{len(paths)} frames, or for the first alone, but got '
                 f'{len(boxes)}: get the video again')
+        if len(boxes) == 1:  # which does not say how many frames there are
+            check_numbers(paths)
         boxes[:, 2:] += boxes[:, :2]
         inputs, size = read_frames(paths, self.short_side)
         sample = BaseDataElement(

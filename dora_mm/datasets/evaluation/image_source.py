@@ -1,14 +1,19 @@
 import hashlib
 import json
+import logging
+import os
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from mmengine.logging import print_log
 
+from dora_mm.utils.counted import counted
 from dora_mm.video.readers import build_reader
 from dora_mm.video.video_files import VIDEO_EXTENSIONS
 from .packed_list import PackedList
-from .read_image import IMAGE_EXTENSIONS, decode_image, is_hidden, read_bytes
+from .read_image import (IMAGE_EXTENSIONS, decode_image, files_below,
+                         is_hidden, read_bytes)
 from .tar_members import tar_members
 
 Item = Dict[str, Any]
@@ -125,17 +130,24 @@ class ImageSource:
         self._places.append((path, *place))
 
     def _find_in_folder(self) -> None:
-        for path in sorted(self.path.rglob('*')):
-            name = path.relative_to(self.path)
-            if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file() \
-                    and not any(map(is_hidden, name.parts)):
-                self._add(dict(name=name.as_posix()), path)
+        others = []
+        for path in files_below(self.path):
+            name = path.relative_to(self.path).as_posix()
+            if path.suffix.lower() in IMAGE_EXTENSIONS:
+                self._add(dict(name=name), path)
+            else:
+                others.append(name)
+        self._say_passed_over(others)
 
     def _find_in_tar(self) -> None:
-        for member in tar_members(self.path):
-            name = Path(member.name)
-            if name.suffix.lower() not in IMAGE_EXTENSIONS \
-                    or any(map(is_hidden, name.parts)):
+        # of a name that was added twice the later one counts
+        members = {Path(item.name): item for item in tar_members(self.path)}
+        others = []
+        for name, member in members.items():
+            if any(map(is_hidden, name.parts)):
+                continue
+            if name.suffix.lower() not in IMAGE_EXTENSIONS:
+                others.append(member.name)
                 continue
             if not member.isreg() or member.issparse():
                 raise ValueError(
@@ -145,10 +157,19 @@ class ImageSource:
             self._add(
                 dict(name=member.name), self.path,
                 (member.offset_data, member.size))
+        self._say_passed_over(others)
+
+    def _say_passed_over(self, others: List[str]) -> None:
+        if others:
+            print_log(
+                f'{self.path}: {counted(len(others), "file")} passed over, no '
+                f'image by its name, such as {min(others)}',
+                logger='current',
+                level=logging.WARNING)
 
     def _find_in_list(self) -> None:
-        lines = read_bytes(self.path).decode(errors='surrogateescape')
-        for number, line in enumerate(lines.splitlines(), 1):
+        text = read_bytes(self.path).decode('utf-8-sig', 'surrogateescape')
+        for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 self._add_named(dict(name=line.strip()), f'line {number}')
 
@@ -156,7 +177,7 @@ class ImageSource:
         try:
             images = json.loads(read_bytes(self.path))['images']
             items = [
-                dict(name=image['file_name'], id=image['id'])
+                dict(name=os.fspath(image['file_name']), id=image['id'])
                 for image in images
             ]
         except (ValueError, KeyError, TypeError) as error:

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 from typing import List
 
@@ -9,8 +10,11 @@ from torch.utils.data import Dataset
 
 from dora_mm.registry import DATASETS
 from dora_mm.utils.need_package import need_package
-from .read_image import image_files, read_image
+from .read_image import (check_numbers, image_files, is_hidden, read_bytes,
+                         read_image)
 from .read_names import read_names
+
+NUM_JOINTS = 15
 
 
 @DATASETS.register_module()
@@ -37,15 +41,22 @@ class JHMDBDataset(Dataset):
     def __init__(self, root: str, split: int = 1, size: int = 320) -> None:
         self.root, self.size = Path(root), size
         ending = f'_test_split{split}.txt'
-        lists = sorted((self.root / 'splits').glob(f'*{ending}'))
+        lists = [
+            path for path in sorted((self.root / 'splits').glob(f'*{ending}'))
+            if not is_hidden(path.name)
+        ]
         if not lists:
             raise ValueError(
                 f'split must have lists {self.root}/splits/*{ending}, but got '
                 f'{split} and none: check root and split')
         self.videos: List[str] = [
-            f'{path.name[:-len(ending)]}/{Path(name).stem}' for path in lists
-            for name, use in map(str.split, read_names(path)) if use == '2'
+            f'{path.name[:-len(ending)]}/{name}' for path in lists
+            for name in _names_for_testing(path)
         ]
+        if not self.videos:
+            raise ValueError(
+                f'{self.root}/splits/*{ending} must have videos for testing, '
+                'with a 2, but got none: get the lists again')
         self.metainfo = dict(dataset_type='JHMDB')
 
     def __len__(self) -> int:
@@ -66,12 +77,19 @@ class JHMDBDataset(Dataset):
         paths = image_files(self.root / 'Rename_Images' / name)
         points = _read_points(self.root / 'joint_positions' / name)
         # some videos have frames after the last one with joints
+        check_numbers(paths)
         if not 1 < len(points) <= len(paths):
             raise ValueError(
                 f'{self.root}: video {name} must have a frame for each set of '
                 f'joints, but got {len(paths)} frames and {len(points)} sets: '
                 'get it again')
         images = [read_image(path) for path in paths[:len(points)]]
+        sizes = sorted({image.shape[:2] for image in images})
+        if len(sizes) > 1:
+            raise ValueError(
+                f'{self.root}: video {name} must have frames of one size, but '
+                f'got {sizes[0]} and {sizes[1]} rows and columns: get it '
+                'again')
         frames = [cv2.resize(image, (self.size, ) * 2) for image in images]
         sample = BaseDataElement(
             metainfo=dict(
@@ -81,18 +99,33 @@ class JHMDBDataset(Dataset):
             data_samples=sample)
 
 
+def _names_for_testing(path: Path) -> List[str]:
+    names = []
+    for line in read_names(path):
+        parts = line.split()
+        if len(parts) != 2 or parts[1] not in ('0', '1', '2'):
+            raise ValueError(f'{path} must have a video and 0, 1 or 2 a line, '
+                             f'but got {line!r}: get it again')
+        if parts[1] == '2':
+            names.append(Path(parts[0]).stem)
+    return names
+
+
 def _read_points(folder: Path) -> np.ndarray:
     """Joints (T, J, 2), pixels from 0; MATLAB counts from 1."""
     need_package('scipy', 'JHMDB', '"dora-mm[eval]"')
     from scipy.io import loadmat
     path = folder / 'joint_positions.mat'
+    data = read_bytes(path)
     try:
-        points = np.asarray(loadmat(path)['pos_img'], float)
-    except (OSError, KeyError, ValueError, NotImplementedError) as error:
+        points = np.asarray(loadmat(io.BytesIO(data))['pos_img'], float)
+    # a broken file leads scipy to errors of many kinds
+    except Exception as error:
         raise ValueError(f'{path} must hold joints, pos_img, but: {error!r}: '
                          'get it again') from error
-    if points.ndim != 3 or len(points) != 2 or not np.isfinite(points).all():
+    if points.ndim != 3 or points.shape[:2] != (2, NUM_JOINTS) \
+            or not np.isfinite(points).all():
         raise ValueError(f'{path} must have finite joints of the shape (2, '
-                         f'joints, frames), but got {points.shape}: get it '
-                         'again')
+                         f'{NUM_JOINTS}, frames), but got {points.shape}: get '
+                         'it again')
     return points.transpose(2, 1, 0) - 1

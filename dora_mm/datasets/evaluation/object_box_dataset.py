@@ -2,7 +2,7 @@ import json
 import logging
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Set, Tuple, Union
 
 import numpy as np
 import torch
@@ -57,11 +57,7 @@ class ObjectBoxDataset(Dataset):
         else:
             ids = None
             if id_file is not None:
-                # a list of numbers, or of file names that end in them
-                ids = {
-                    int(Path(name).stem.split('_')[-1])
-                    for name in read_names(self.root / id_file)
-                }
+                ids = _read_ids(self.root / id_file)
             items = list(
                 _read_coco(self.root / ann_file, self.root / split, ids))
         self.items: List[Item] = [item for item in items if len(item[1])]
@@ -111,55 +107,80 @@ def _read_voc(path: Path) -> Tuple[np.ndarray, Optional[Tuple[int, int]]]:
             float(item.find('bndbox').findtext(name))
             for name in ('xmin', 'ymin', 'xmax', 'ymax')
         ] for item in root.iter('object')]
+        size = root.find('size')
+        if size is not None:
+            size = _size(size.findtext('height'), size.findtext('width'))
     except (OSError, SyntaxError, AttributeError, TypeError,
             ValueError) as error:
         raise ValueError(f"{path} must be labels in Pascal VOC's form, but: "
                          f'{error}') from error
     boxes = np.array(boxes, float).reshape(-1, 4)
     boxes[:, :2] -= 1
-    size = None
-    if root.find('size') is not None:
-        size = _size(*(root.find('size').findtext(name)
-                       for name in ('height', 'width')))  # yapf: disable
     return _checked(boxes, path), size
+
+
+def _read_ids(path: Path) -> Set[int]:
+    """Of a list of numbers, or of file names that end in them."""
+    ids = set()
+    for name in read_names(path):
+        number = Path(name).stem.split('_')[-1]
+        if not number.isdecimal():
+            raise ValueError(f'id_file must list numbers, or names that end '
+                             f'in them, but {path} has {name!r}: get it again')
+        ids.add(int(number))
+    return ids
 
 
 def _read_coco(path: Path, folder: Path, ids: Optional[set]) -> Iterator[Item]:
     """The images of ``ids``, or all."""
     try:
         data = json.loads(path.read_text(encoding='utf-8-sig'))
-        images, annotations = data['images'], data['annotations']
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        images = {
+            image['id']: (folder / image['file_name'],
+                          _size(image.get('height'), image.get('width')))
+            for image in data['images']
+        }
+        boxes: Dict[int, List] = {}
+        for item in data['annotations']:
+            if not item.get('iscrowd', 0):
+                left, top, width, height = map(float, item['bbox'])
+                boxes.setdefault(item['image_id'], []).append(
+                    [left, top, left + width, top + height])
+    except (OSError, ValueError, KeyError, TypeError,
+            AttributeError) as error:
         raise ValueError(f"{path} must be a JSON file in COCO's form, with "
                          f'images and annotations, but: {error!r}') from error
-    boxes: Dict[int, List] = {}
-    for item in annotations:
-        if not item.get('iscrowd', 0):
-            boxes.setdefault(item['image_id'], []).append(item['bbox'])
-    unknown = (ids or set()) - {image['id'] for image in images}
+    if len(images) < len(data['images']):
+        raise ValueError(f'{path} must have an id of its own for each image, '
+                         f'but got {len(data["images"])} images of '
+                         f'{len(images)} ids: get it again')
+    unknown = (ids or set()) - set(images)
     if unknown:
         raise ValueError(f'id_file must list images of {path}, but '
                          f'{len(unknown)} are not there, such as '
                          f'{min(unknown)}: check ann_file and id_file')
-    for image in images:
-        if ids is None or image['id'] in ids:
-            found = np.array(boxes.get(image['id'], []), float).reshape(-1, 4)
-            found[:, 2:] += found[:, :2]
-            yield (folder / image['file_name'],
-                   _checked(found, f'{path}, image {image["id"]}'),
-                   _size(image.get('height'), image.get('width')))
+    for number, (image, size) in images.items():
+        if ids is None or number in ids:
+            found = np.array(boxes.get(number, []), float).reshape(-1, 4)
+            yield image, _checked(found, f'{path}, image {number}'), size
 
 
-def _size(height: Optional[int],
-          width: Optional[int]) -> Optional[Tuple[int, int]]:
+def _size(height: Union[str, int, None],
+          width: Union[str, int, None]) -> Optional[Tuple[int, int]]:
     """As integers; None where one is not stated."""
-    return (int(height), int(width)) if height and width else None
+    return (int(float(height)), int(float(width))) \
+        if height and width else None
 
 
-def _checked(boxes: np.ndarray, where: str) -> np.ndarray:
+def _checked(boxes: np.ndarray, where: Union[str, Path]) -> np.ndarray:
     wrong = np.argwhere(~np.isfinite(boxes))
     if len(wrong):
         raise ValueError(f'{where} must have finite boxes, but box '
                          f'{wrong[0][0] + 1} is {boxes[wrong[0][0]]}: get the '
                          'labels again')
+    wrong = np.flatnonzero((boxes[:, 2:] < boxes[:, :2]).any(1))
+    if len(wrong):
+        raise ValueError(f'{where} must have boxes from left to right and '
+                         f'from top to bottom, but box {wrong[0] + 1} is '
+                         f'{boxes[wrong[0]]}: get the labels again')
     return boxes

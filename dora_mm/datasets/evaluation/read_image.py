@@ -5,11 +5,13 @@ file. So an orientation that the file notes (EXIF) is not applied, for any
 data set, and the protocols of DINO on ImageNet do the same.
 """
 import io
+import os
+import re
 import struct
 import zlib
 from os import PathLike
 from pathlib import Path
-from typing import List, Union
+from typing import List, Sequence, Set, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -42,6 +44,46 @@ def is_hidden(name: str) -> bool:
     return name.startswith('.') or name == '__MACOSX'
 
 
+def files_below(folder: Union[str, PathLike]) -> List[Path]:
+    """The files in a folder, at any depth, through links as well.
+
+    Args:
+        folder (str | Path): Hidden files and folders in it are left out.
+
+    Returns:
+        list[Path]: In alphabetical order.
+
+    Raises:
+        ValueError: If a folder in it cannot be read, or a link leads to
+            nothing.
+    """
+    found: List[Path] = []
+    _add_files(Path(folder), set(), found)
+    return sorted(found)
+
+
+def _add_files(folder: Path, above: Set[Tuple[int, int]],
+               found: List[Path]) -> None:
+    state = folder.stat()
+    here = state.st_dev, state.st_ino
+    if here in above:  # a link to a folder that it lies in
+        return
+    try:
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not is_hidden(entry.name)]
+    except OSError as error:
+        raise ValueError(
+            f'{folder} cannot be read: {error.strerror}') from error
+    for entry in shown:
+        if entry.is_dir():
+            _add_files(Path(entry.path), above | {here}, found)
+        elif entry.is_symlink() and not os.path.exists(entry.path):
+            raise ValueError(f'{entry.path} must be a file, but is a link to '
+                             'nothing: mend or remove it')
+        else:
+            found.append(Path(entry.path))
+
+
 def image_files(folder: Union[str, PathLike]) -> List[Path]:
     """The images in a folder, in the order of their numbers.
 
@@ -50,12 +92,40 @@ def image_files(folder: Union[str, PathLike]) -> List[Path]:
 
     Returns:
         list[Path]: ``2.jpg`` before ``10.jpg``; none if there is no folder.
+
+    Raises:
+        ValueError: If two have the same name but for the ending.
     """
     found = [
         path for path in Path(folder).glob('*')
         if path.suffix.lower() in IMAGE_EXTENSIONS and not is_hidden(path.name)
     ]
-    return sorted(found, key=lambda path: (len(path.stem), path.name))
+    found.sort(key=lambda path: (len(path.stem), path.name))
+    for one, other in zip(found, found[1:]):
+        if one.stem == other.stem:
+            raise ValueError(f'{folder} must have one image of a name, but '
+                             f'got {one.name} and {other.name}: remove one')
+    return found
+
+
+def check_numbers(paths: Sequence[Path]) -> None:
+    """Refuse frames of which one is missing, as far as their names say.
+
+    Args:
+        paths (Sequence[Path]): In their order.
+
+    Raises:
+        ValueError: If all names end in numbers, and these do not count on.
+    """
+    ends = [re.search(r'\d+$', path.stem) for path in paths]
+    numbers = [int(end.group()) for end in ends if end]
+    if len(numbers) < len(paths):
+        return
+    for one, other, path in zip(numbers, numbers[1:], paths[1:]):
+        if other != one + 1:
+            raise ValueError(f'{path.parent} must have every frame, but got '
+                             f'{path.name} after number {one}: get the '
+                             'missing ones')
 
 
 def open_image(data: bytes,
@@ -75,10 +145,13 @@ def open_image(data: bytes,
 
     Raises:
         ValueError: If it cannot be decoded, ends too early, or does not fit
-            the checksums of a PNG.
+            the checksums of a PNG. What is damaged within another kind of
+            file may show no error.
     """
     try:
         _check_png(data)
+        _check_jpeg(data)
+        _check_jpeg(data)
         image = Image.open(io.BytesIO(data))
         turns, kind = 1, image.format
         if kind == 'TIFF':
@@ -105,6 +178,21 @@ def _check_png(data: bytes) -> None:
                 data[following - 4:following], 'big'):
             raise ValueError(f'the checksum of its part {kind!r} differs')
         place = end if kind == b'IEND' else following
+
+
+def _check_jpeg(data: bytes) -> None:
+    """PIL takes the zeros that a download has in place of its end for
+    pixels."""
+    place = 2 if data.startswith(b'\xff\xd8\xff') else len(data)
+    while data[place:place + 1] == b'\xff' and place + 4 <= len(data):
+        if data[place + 1] == 0xff:  # fills up
+            place += 1
+        elif data[place + 1] != 0xda:
+            place += 2 + int.from_bytes(data[place + 2:place + 4], 'big')
+        elif data.find(b'\xff\xd9', place) < 0:
+            raise ValueError('its end is missing')
+        else:
+            break
 
 
 def read_bytes(path: Union[str, PathLike]) -> bytes:

@@ -1,7 +1,9 @@
+import io
 from os import PathLike
 from typing import Optional, Union
 
 import numpy as np
+from PIL import Image
 
 from .read_image import open_image, read_bytes
 
@@ -13,22 +15,27 @@ def read_mask(path: Union[str, PathLike],
     """Numbers of objects or classes from a mask in any of the usual forms.
 
     A palette image holds the numbers themselves, whatever its colours; so
-    does a grey one, in one channel or in three or four equal ones. Other
-    colours are looked up in ``palette``. Transparency is ignored.
+    does a grey one. Colours are looked up in ``palette``; without one, three
+    or four equal channels hold the numbers, and other colours are looked up
+    in :func:`voc_palette`. Transparency is ignored.
 
     Args:
         path (str | Path): PNG or another lossless file.
         palette (np.ndarray, optional): uint8 (n, 3), the RGB colour of each
-            number. Defaults to :func:`voc_palette`.
+            number.
 
     Returns:
         np.ndarray: uint8 (H, W).
 
     Raises:
         ValueError: If the file cannot be read, is of another form, or has a
-            number above 255 or a colour that the palette lacks.
+            number above 255 or a colour that the palette lacks; or if its
+            numbers cannot be told: from JPEG, from 2 or 4 bits of grey, and
+            from 16 bits of colour.
     """
     pixels = _stored(path)
+    if pixels.ndim == 3 and palette is None and _is_grey(pixels):
+        pixels = pixels[..., 0]
     if pixels.ndim == 2:
         if pixels.max(initial=0) > 255:
             raise ValueError(f'{path} must hold numbers up to 255, but got '
@@ -50,22 +57,23 @@ def read_mask(path: Union[str, PathLike],
     return numbers.astype(np.uint8)
 
 
-def mask_palette(path: Union[str, PathLike]) -> np.ndarray:
+def mask_palette(path: Union[str, PathLike]) -> Optional[np.ndarray]:
     """The palette that the colours of a mask belong to.
 
     Args:
         path (str | Path): A mask with all objects that matter.
 
     Returns:
-        np.ndarray: uint8 (n, 3): :func:`voc_palette` if that has all its
-        colours, else black and the colours of the mask.
+        np.ndarray | None: uint8 (n, 3): :func:`voc_palette` if that has all
+        its colours, else black and the colours of the mask. None if the mask
+        holds numbers.
 
     Raises:
         ValueError: If there are more than 254 colours besides black.
     """
     pixels, palette = _stored(path), voc_palette()
-    if pixels.ndim == 2:
-        return palette
+    if pixels.ndim == 2 or _is_grey(pixels):
+        return None
     colours = np.unique(pixels.reshape(-1, 3), axis=0)
     if np.isin(_codes(colours), _codes(palette)).all():
         return palette
@@ -91,8 +99,10 @@ def voc_palette() -> np.ndarray:
 
 
 def _stored(path: Union[str, PathLike]) -> np.ndarray:
-    """(H, W), or (H, W, 3) if the channels differ."""
-    image = open_image(read_bytes(path), path)
+    """(H, W), or (H, W, 3) for an image in colour."""
+    data = read_bytes(path)
+    image = open_image(data, path)
+    _check_exact(data, path)
     pixels = np.asarray(image)
     if image.mode in ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L'):
         return pixels
@@ -101,10 +111,27 @@ def _stored(path: Union[str, PathLike]) -> np.ndarray:
     if image.mode not in ('RGB', 'RGBA'):
         raise ValueError(f'{path} must be a palette, grey, RGB or RGBA image, '
                          f'but its mode is {image.mode}: convert it')
-    pixels = pixels[..., :3]
-    if (pixels == pixels[..., :1]).all():
-        return pixels[..., 0]
-    return pixels
+    return pixels[..., :3]
+
+
+def _check_exact(data: bytes, path: Union[str, PathLike]) -> None:
+    """PIL stretches what has not 8 bits, and JPEG changes what it stores."""
+    with Image.open(io.BytesIO(data)) as image:
+        for codec, _, _, args in image.tile:
+            raw, *others = args if isinstance(args, tuple) else (args, )
+            if codec == 'jpeg' or (
+                    codec.startswith('ppm')
+                    and others[-1] not in (255, 65535)) or (
+                        image.mode in ('L', 'LA', 'RGB', 'RGBA')
+                        and ';' in str(raw)):
+                raise ValueError(
+                    f'{path} must hold its numbers or colours as they are, '
+                    f'but is a {image.format} of {raw}: save masks as PNG, '
+                    'as palette images or with 8 bits a channel')
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    return bool((pixels == pixels[..., :1]).all())
 
 
 def _codes(colours: np.ndarray) -> np.ndarray:

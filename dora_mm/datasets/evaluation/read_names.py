@@ -2,7 +2,7 @@ from os import PathLike
 from pathlib import Path
 from typing import List, Union
 
-from .read_image import is_hidden
+from .read_image import files_below, is_hidden
 
 
 def read_names(path: Union[str, PathLike]) -> List[str]:
@@ -35,12 +35,16 @@ def read_names(path: Union[str, PathLike]) -> List[str]:
     return names
 
 
-def read_split(folder: Union[str, PathLike], split: str) -> List[str]:
+def read_split(folder: Union[str, PathLike],
+               split: str,
+               ending: str = '.txt') -> List[str]:
     """The names of a split, from the list of its name.
 
     Args:
         folder (str | Path): Where the lists are, ``SPLIT.txt``.
         split (str): Such as 'val'.
+        ending (str): What follows the split in the name of the list. Defaults
+            to '.txt'.
 
     Returns:
         list[str]: See :func:`read_names`.
@@ -48,10 +52,11 @@ def read_split(folder: Union[str, PathLike], split: str) -> List[str]:
     Raises:
         ValueError: If there is no such split; those there are are named.
     """
-    path = Path(folder) / f'{split}.txt'
+    path = Path(folder) / f'{split}{ending}'
     if not path.is_file() or not path.read_bytes().strip():
         there = sorted(
-            path.stem for path in Path(folder).glob('*.txt')
+            path.name[:-len(ending)]
+            for path in Path(folder).glob(f'*{ending}')
             if not is_hidden(path.name))
         raise ValueError(
             f'split must be one of {there}, but got one whose list {path} is '
@@ -64,19 +69,28 @@ def names_below(folder: Union[str, PathLike], suffix: str) -> List[str]:
 
     Args:
         folder (str | Path): Hidden files and folders in it are left out.
-        suffix (str): How the files end; it is cut off.
+        suffix (str): How the files end, in small or capital letters; it is
+            cut off.
 
     Returns:
         list[str]: In alphabetical order, with '/' between folders.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is none; if the folder does not exist, those
+            beside it are named.
     """
-    names = []
-    for path in sorted(Path(folder).rglob(f'*{suffix}')):
-        name = path.relative_to(folder).as_posix()
-        if not any(is_hidden(part) for part in name.split('/')):
-            names.append(name[:-len(suffix)])
+    folder = Path(folder)
+    if not folder.is_dir():
+        there = sorted(
+            path.name for path in folder.parent.glob('*')
+            if path.is_dir() and not is_hidden(path.name))
+        raise ValueError(f'{folder} must be a folder, but is missing; beside '
+                         f'it are {there}: check root and split')
+    names = [
+        path.relative_to(folder).as_posix()[:-len(suffix)]
+        for path in files_below(folder)
+        if path.name.lower().endswith(suffix.lower())
+    ]
     if not names:
         raise ValueError(f'{folder} must hold files that end in {suffix}, but '
                          'there is none: check root and split')

@@ -33,7 +33,8 @@ class SemanticMaskDataset(Dataset):
             split.
         lists (str, optional): Folder of the lists in ``root``. None takes all
             images below the folder of images.
-        image_suffix, mask_suffix (str): What follows a name in file names.
+        image_suffix, mask_suffix (str): What follows a name in file names; the
+            ending may be in capital letters.
         reduce_zero_label (bool): Label 0 is void, class 0 is label 1, as in
             ADE20K. Defaults to False.
         share (float): Of the split, in (0, 1], rounded up to whole images.
@@ -90,8 +91,8 @@ class SemanticMaskDataset(Dataset):
             with ``mask``, uint8 (size, size), and ``sample_idx``.
         """
         name, size = self.names[index], (self.size, self.size)
-        image = read_image(self.images / f'{name}{self.suffixes[0]}')
-        path = self.masks / f'{name}{self.suffixes[1]}'
+        image = read_image(_file(self.images, name, self.suffixes[0]))
+        path = _file(self.masks, name, self.suffixes[1])
         mask = read_mask(path)
         if mask.shape != image.shape[:2]:
             raise ValueError(
@@ -116,3 +117,10 @@ class SemanticMaskDataset(Dataset):
         return dict(
             inputs=torch.from_numpy(pixels).permute(2, 0, 1).contiguous(),
             data_samples=sample)
+
+
+def _file(folder: Path, name: str, suffix: str) -> Path:
+    """Its ending may be in capital letters."""
+    path = folder / f'{name}{suffix}'
+    other = path.with_suffix(path.suffix.upper())
+    return other if other.is_file() and not path.is_file() else path

@@ -38,7 +38,7 @@ class VIPDataset(Dataset):
                  split: str = 'val',
                  long_side: int = 880) -> None:
         self.root, self.long_side = Path(root), long_side
-        self.videos = read_split(self.root / 'lists', f'{split}_videos')
+        self.videos = read_split(self.root / 'lists', split, '_videos.txt')
         self.metainfo = dict(dataset_type='VIP')
 
     def __len__(self) -> int:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from dora_mm.datasets.evaluation.read_image import (decode_image, image_files,
-                                                    read_image)
+from dora_mm.datasets.evaluation.read_image import (check_numbers,
+                                                    decode_image, files_below,
+                                                    image_files, read_image)
 from dora_mm.datasets.evaluation.read_mask import read_mask
 
 GREY = np.linspace(0, 255, 48 * 32).reshape(48, 32).astype(np.uint8)
@@ -123,6 +124,23 @@ def test_half_a_file_is_refused(kind, share):
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
+@pytest.mark.parametrize('progressive', [False, True])
+def test_zeros_in_place_of_the_end_are_no_pixels(progressive):
+    """A download that reserved its place and was cut off."""
+    small = encode(Image.fromarray(RGB[:16, :16]), 'jpeg')
+    exif = Image.Exif()
+    exif[0x9286] = small  # has an end of its own
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    data = encode(
+        Image.fromarray(noise), 'jpeg', exif=exif, progressive=progressive)
+    assert data.count(b'\xff\xd9') == 2
+    assert decode_image(data + b'\0' * 99, 'b.x').shape == noise.shape
+    for share in (.5, .9, .999):
+        kept = data[:int(share * len(data))]
+        with pytest.raises(ValueError, match='^b.x cannot be decoded: '):
+            decode_image(kept.ljust(len(data), b'\0'), 'b.x')
+
+
 def test_an_unknown_range_is_refused(tmp_path):
     for values in (np.full((4, 4), 0.5,
                            np.float32), np.full((4, 4), 70000, np.int32)):
@@ -137,6 +155,32 @@ def test_files_in_the_order_of_their_numbers(tmp_path):
     for name in ('10.jpg', '9.JPG', '._9.jpg', 'Thumbs.db', '.DS_Store'):
         (tmp_path / name).touch()
     assert [p.name for p in image_files(tmp_path)] == ['9.JPG', '10.jpg']
+    check_numbers(image_files(tmp_path))
+    (tmp_path / '12.png').touch()
+    with pytest.raises(ValueError, match='got 12.png after number 10: get'):
+        check_numbers(image_files(tmp_path))
+    (tmp_path / 'odd.png').touch()  # names that say nothing
+    check_numbers(image_files(tmp_path))
+    (tmp_path / '9.png').touch()
+    with pytest.raises(ValueError, match='got 9.JPG and 9.png: remove one'):
+        image_files(tmp_path)
+
+
+def test_links_are_followed(tmp_path):
+    """Folders of classes are often links; pathlib's search leaves them out."""
+    (tmp_path / 'far/.hidden').mkdir(parents=True)
+    (tmp_path / 'here').mkdir()
+    for name in ('far/a.png', 'far/.hidden/b.png', 'here/c.png'):
+        (tmp_path / name).touch()
+    (tmp_path / 'here/link').symlink_to(tmp_path / 'far')
+    (tmp_path / 'here/again').symlink_to(tmp_path / 'here')
+    (tmp_path / 'here/d.png').symlink_to(tmp_path / 'far/a.png')
+    found = [p.relative_to(tmp_path) for p in files_below(tmp_path / 'here')]
+    assert list(map(str, found)) == ['here/c.png', 'here/d.png',
+                                     'here/link/a.png']  # yapf: disable
+    (tmp_path / 'far/a.png').unlink()
+    with pytest.raises(ValueError, match='d.png must be .* link to nothing'):
+        files_below(tmp_path / 'here')
 
 
 def test_no_wrong_bit_of_a_png_is_shown():

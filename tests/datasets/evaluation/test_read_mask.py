@@ -1,4 +1,7 @@
 """Numbers out of every form of a mask."""
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -58,8 +61,52 @@ def test_colours_of_any_palette(tmp_path):
     palette = mask_palette(tmp_path / 'a.png')
     found = [read_mask(tmp_path / f'{n}.png', palette)[0] for n in 'ab']
     assert found[0].tolist() == [0, 1, 2] and found[1].tolist() == [2, 2, 0]
+    # the second object is grey, and alone in a later frame
+    white = np.array([[black, (255, ) * 3, red]], np.uint8)
+    Image.fromarray(white).save(tmp_path / 'c.png')
+    Image.fromarray(white[:, :2].copy()).save(tmp_path / 'd.png')
+    palette = mask_palette(tmp_path / 'c.png')
+    assert read_mask(tmp_path / 'c.png', palette).tolist() == [[0, 2, 1]]
+    assert read_mask(tmp_path / 'd.png', palette).tolist() == [[0, 2]]
     with pytest.raises(ValueError, match=r'got \[0, 255, 0\] in row 0, colum'):
         read_mask(tmp_path / 'a.png')
+
+
+def png(bits, kind, row):
+    """A PNG of one row, from the bytes of its samples."""
+
+    def part(name, data):
+        return (struct.pack('>I', len(data)) + name + data +
+                struct.pack('>I', zlib.crc32(name + data)))
+
+    channels = {0: 1, 2: 3, 3: 1, 4: 2}[kind]
+    header = struct.pack('>IIBBBBB',
+                         len(row) * 8 // bits // channels, 1, bits, kind, 0, 0,
+                         0)
+    return (b'\x89PNG\r\n\x1a\n' + part(b'IHDR', header) +
+            part(b'PLTE', bytes(range(12))) * (kind == 3) +
+            part(b'IDAT', zlib.compress(b'\0' + row)) + part(b'IEND', b''))
+
+
+def test_numbers_that_a_decoder_changes(tmp_path):
+    """Grey of 2 bits is stretched to 0, 85, 170 and 255, of 16 bits of colour
+    the lower ones are lost, JPEG draws a border around what is white."""
+    path = tmp_path / 'a.png'
+    path.write_bytes(png(2, 3, b'\x1b\xe4'))
+    assert read_mask(path).tolist() == [[0, 1, 2, 3, 3, 2, 1, 0]]
+    path.write_bytes(png(16, 0, b'\0\0\0\1\0\2'))
+    assert read_mask(path).tolist() == [[0, 1, 2]]
+    square = np.zeros((32, 32), np.uint8)
+    square[8:20, 8:20] = 255
+    Image.fromarray(square).save(tmp_path / 'a.jpg')
+    lossy = (tmp_path / 'a.jpg').read_bytes()
+    for data in (png(2, 0, b'\x1b\xe4'), png(4, 0, b'\x01\x23'),
+                 png(16, 2, b'\0\3' * 6), png(16, 4, b'\0\3\xff\xff'), lossy,
+                 b'P5 2 1 20\n\x01\x02'):
+        path.write_bytes(data)
+        for read in (read_mask, mask_palette):
+            with pytest.raises(ValueError, match='as they are, but is a'):
+                read(path)
 
 
 def test_what_is_no_mask(tmp_path):

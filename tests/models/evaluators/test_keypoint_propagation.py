@@ -1,6 +1,7 @@
 """JHMDB: peaks, places and PCK against loops, and through the command."""
 import colorsys
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -120,8 +121,41 @@ def test_dataset(jhmdb, tmp_path):
         JHMDBDataset(str(jhmdb), split=2)
     (tmp_path / 'splits').mkdir()
     (tmp_path / 'splits/jump_test_split1.txt').write_text('c.avi 2')
-    with pytest.raises(ValueError, match='joint_positions.mat must hold'):
+    with pytest.raises(ValueError, match='joint_positions.mat cannot be rea'):
         JHMDBDataset(str(tmp_path))[0]
+
+
+def test_files_that_do_not_belong_together(jhmdb, tmp_path):
+    root = tmp_path / 'jhmdb'
+    shutil.copytree(jhmdb, root)
+    images = root / 'Rename_Images/jump/a'
+    for folder in (root / 'splits', images):
+        for name in ('._jump_test_split1.txt', '.DS_Store', '._00001.png'):
+            (folder / name).write_bytes(b'\0\xff')
+    expected = JHMDBDataset(str(jhmdb))[0]
+    assert torch.equal(JHMDBDataset(str(root))[0]['inputs'],
+                       expected['inputs'])
+    # with one more frame than joints nobody sees that another one is missing
+    (images / '00003.png').rename(root / '00003.png')
+    with pytest.raises(ValueError, match='got 00004.png after number 2'):
+        JHMDBDataset(str(root))[0]
+    Image.new('RGB', (320, 200)).save(images / '00003.png')
+    with pytest.raises(ValueError, match=r'one size.*\(200, 320\) and \(240,'):
+        JHMDBDataset(str(root))[0]
+    (root / '00003.png').replace(images / '00003.png')
+    joints = root / 'joint_positions/jump/a/joint_positions.mat'
+    scipy_io.savemat(joints, dict(pos_img=np.zeros((2, 13, 5))))
+    with pytest.raises(ValueError, match=r'15, frames\), but got \(2, 13'):
+        JHMDBDataset(str(root))[0]
+    joints.write_bytes(b'')
+    with pytest.raises(ValueError, match='must hold joints, .*truncated'):
+        JHMDBDataset(str(root))[0]
+    names = root / 'splits/jump_test_split1.txt'
+    for text, message in (('a.avi', "got 'a.avi': get"), ('a.avi 3', 'or 2 a'),
+                          ('a.avi 1', 'videos for testing, with a 2')):
+        names.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            JHMDBDataset(str(root))
 
 
 def test_command(evaluate, jhmdb):

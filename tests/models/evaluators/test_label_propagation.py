@@ -377,7 +377,7 @@ def test_vip(evaluate, davis, tmp_path):
     (tmp_path / 'Images/two/00001.jpg').unlink()
     with pytest.raises(ValueError, match='got 3 frames and 4 masks'):
         VIPDataset(str(tmp_path))[1]
-    with pytest.raises(ValueError, match=r"of \['val_videos'\], but got"):
+    with pytest.raises(ValueError, match=r"of \['val'\], but .*split='test'"):
         VIPDataset(str(tmp_path), 'test')
 
 

@@ -165,7 +165,16 @@ def coco(folder, **changes):
 def test_labels_that_are_none(voc, tmp_path):
     (tmp_path / 'train').symlink_to(voc / 'JPEGImages')
     assert len(coco(tmp_path)) == 1
+    twice = 2 * [dict(id=1, file_name='a.jpg')]
+    with pytest.raises(ValueError, match='2 images of 1 ids: get it again'):
+        coco(tmp_path, images=twice)
     crowd = [dict(image_id=1, bbox=[0, 0, 9, 9], iscrowd=1)]
+    # four boxes of three numbers are no three boxes of four
+    for box in ([0, 0, 9], 'abcd', None):
+        with pytest.raises(ValueError, match='must be a JSON file in COCO'):
+            coco(tmp_path, annotations=4 * [dict(image_id=1, bbox=box)])
+    with pytest.raises(ValueError, match='image 1 must have boxes from left'):
+        coco(tmp_path, annotations=[dict(image_id=1, bbox=[9, 0, -4, 9])])
     for changes, message in ((dict(annotations=crowd), 'of 1 images none'),
                              (dict(images=[]), 'of 0 images none')):
         with pytest.raises(ValueError, match=message):
@@ -173,12 +182,16 @@ def test_labels_that_are_none(voc, tmp_path):
     wrong = [dict(image_id=1, bbox=[0, 0, float('nan'), 9])]
     with pytest.raises(ValueError, match='image 1 must have finite boxes'):
         coco(tmp_path, annotations=wrong)
-    for text in ('', '{}', '{"images": []}', '[]'):
+    for text in ('', '{}', '{"images": []}', '[]', '{"images": [{}]}'):
         (tmp_path / 'b.json').write_text(text)
         with pytest.raises(ValueError, match=r"b.json must be a JSON file in"):
             ObjectBoxDataset(str(tmp_path), 'train', 'b.json')
+    coco(tmp_path)
     (tmp_path / 'ids.txt').write_text('1\r\n5\r\n')
     with pytest.raises(ValueError, match='1 are not there, such as 5'):
+        ObjectBoxDataset(str(tmp_path), 'train', 'a.json', 'ids.txt')
+    (tmp_path / 'ids.txt').write_text('a.jpg')
+    with pytest.raises(ValueError, match="ids.txt has 'a.jpg': get it again"):
         ObjectBoxDataset(str(tmp_path), 'train', 'a.json', 'ids.txt')
 
 

@@ -40,8 +40,9 @@ centre = [
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs'),
 ]
-train_pipeline = [dict(type='LoadImageFromFile')] + augmentations
-test_pipeline = [dict(type='LoadImageFromFile')] + centre
+load = [dict(type='LoadImageFromFile', color_type='color_ignore_orientation')]
+train_pipeline = load + augmentations
+test_pipeline = load + centre
 
 model = dict(
     backbone=dict(drop_path_rate=0.1),

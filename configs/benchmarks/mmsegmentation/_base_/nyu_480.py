@@ -5,7 +5,7 @@ data_root = 'data/nyu'
 crop_size = (416, 544)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
     dict(type='LoadDepthAnnotation', depth_rescale_factor=1e-3),
     # depth is not known, 0, in the corners that turning opens
     dict(type='RandomRotate', prob=0.5, degree=2.5, seg_pad_val=0),
@@ -15,7 +15,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
     dict(type='LoadDepthAnnotation', depth_rescale_factor=1e-3),
     dict(type='PackSegInputs'),
 ]
