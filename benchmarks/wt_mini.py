@@ -16,6 +16,7 @@ import json
 import runpy
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -113,13 +114,16 @@ def parse_args(args: Optional[Sequence[str]] = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='override settings of every arm')
     parser.add_argument('--workers', type=int, default=1, help='data workers')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs and models side by side')
     parser.add_argument('--out-dir', type=Path, default='work_dirs/wt_mini')
     args = parser.parse_args(args)
     preset = PRESETS[args.preset]
     for name in ('steps', 'clips', 'seeds'):
         if getattr(args, name) is None:
             setattr(args, name, preset[name])
-    for name, least in (('steps', 2), ('clips', 1), ('davis_frames', 3)):
+    least_values = dict(steps=2, clips=1, davis_frames=3, jobs=1)
+    for name, least in least_values.items():
         if getattr(args, name) < least:
             parser.error(f'--{name.replace("_", "-")} must be at least '
                          f'{least}, but got {getattr(args, name)}')
@@ -204,33 +208,40 @@ def short_data(args: argparse.Namespace) -> Path:
     return target
 
 
-def health(found: Dict[str, Any],
-           videos: Sequence[str]) -> Dict[str, List[dict]]:
+def health(found: Dict[str, Any], videos: Sequence[str],
+           jobs: int) -> Dict[str, List[dict]]:
     """Figures without labels of the models of each arm; known ones are kept.
 
     Args:
         found (dict): What tools/ablate.py wrote.
         videos (Sequence[str]): Prepared ones.
+        jobs (int): Models at a time.
 
     Returns:
         dict: Arm to the figures of each seed.
     """
-    figures: Dict[str, List[dict]] = {}
-    for arm, models in found['arms'].items():
-        for name, path in models.items():
-            if path == 'colour':
-                continue
-            run = next(
-                p for p in Path(path).parents if p.parent.name == 'runs')
-            out = run / f'health_{name}.json'
-            if not out.is_file():
-                command = [
-                    sys.executable, TOOLS / 'analysis_tools/health.py', path,
-                    *videos, '--num-clips', 4, '--out', out
-                ]
-                subprocess.run(list(map(str, command)), check=True)
-            figures.setdefault(arm, []).append(json.loads(out.read_text()))
-    return figures
+
+    def figures_of(name: str, path: str) -> dict:
+        run = next(p for p in Path(path).parents if p.parent.name == 'runs')
+        out = run / f'health_{name}.json'
+        if not out.is_file():
+            command = [
+                sys.executable, TOOLS / 'analysis_tools/health.py', path,
+                *videos, '--num-clips', 4, '--out', out
+            ]
+            subprocess.run(list(map(str, command)), check=True)
+        return json.loads(out.read_text())
+
+    with ThreadPoolExecutor(jobs) as pool:
+        figures = {
+            arm: [pool.submit(figures_of, *model) for model in models.items()]
+            for arm, models in found['arms'].items()
+            if 'colour' not in models.values()
+        }
+        return {
+            arm: [model.result() for model in models]
+            for arm, models in figures.items()
+        }
 
 
 def table(found: Dict[str, Any], figures: Dict[str, List[dict]]) -> str:
@@ -297,7 +308,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     command = [
         *arms, 'colour=colour', '--untrained', args.arms[-1], '--seeds',
         *map(str, args.seeds), '--data',
-        str(short_data(args)), '--only', *args.only, '--out-dir',
+        str(short_data(args)), '--only', *args.only, '--jobs',
+        str(args.jobs), '--out-dir',
         str(out)
     ]
     if args.cfg_options:
@@ -306,7 +318,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         command += ['--evaluation-options', *args.evaluation_options]
     runpy.run_path(str(TOOLS / 'ablate.py'))['main'](command)
     found = json.loads((out / 'ablation.json').read_text())
-    figures = health(found, videos)
+    figures = health(found, videos, args.jobs)
     write_json(out / 'health.json', figures)
     text = table(found, figures)
     (out / 'wt_mini.md').write_text(text + '\n')

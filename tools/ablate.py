@@ -19,6 +19,8 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -62,6 +64,12 @@ def parse_args(args=None):
         default=[],
         metavar='KEY=VALUE',
         help='override settings of every evaluation')
+    parser.add_argument(
+        '--jobs',
+        type=integer(1),
+        default=1,
+        help='runs, and then evaluations, side by side (default: 1); with '
+        'more, what they print is in their folders alone')
     parser.add_argument('--out-dir', default='work_dirs/ablation')
     args = parser.parse_args(args)
     named = [text.partition('=')[::2] for text in args.arms]
@@ -97,8 +105,11 @@ def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
     return path
 
 
-def train(config: Path) -> Path:
-    """Train one run, or take what it gave; its last checkpoint."""
+def train(config: Path, quiet: bool) -> Path:
+    """Train one run, or take what it gave; its last checkpoint.
+
+    What it prints is not shown where ``quiet``.
+    """
     folder = config.parent / 'training'
     stamp = config.parent / 'trained.json'
     if not stamp.is_file():
@@ -107,7 +118,8 @@ def train(config: Path) -> Path:
             sys.executable, TOOLS / 'train.py', config, '--work-dir', folder,
             '--resume'
         ]
-        if subprocess.run(list(map(str, command))).returncode:
+        stdout = subprocess.DEVNULL if quiet else None
+        if subprocess.run(list(map(str, command)), stdout=stdout).returncode:
             raise RuntimeError(f'the training of {config.parent.name} failed: '
                                f'see above and {folder}')
         write_json(stamp, dict(checkpoint=newest_checkpoint(folder).name))
@@ -125,7 +137,7 @@ def evaluate(args: argparse.Namespace, arms: Dict[str, Dict[str,
     out = Path(args.out_dir) / 'evaluation'
     command = [
         sys.executable, TOOLS / 'evaluate_all.py', *models.values(), '--names',
-        *models, '--data', args.data, '--out-dir', out
+        *models, '--data', args.data, '--jobs', args.jobs, '--out-dir', out
     ]
     if args.only:
         command += ['--only', *args.only]
@@ -207,15 +219,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     arms: Dict[str, Dict[str, str]] = {name: {} for name in args.arms}
     arms.update((f'{name}-untrained', {}) for name in args.untrained)
     for seed in args.seeds:
+        configs = {}
         for name, source in args.arms.items():
             if source == 'colour':
                 arms[name] = {name: source}
                 continue
-            config = run_config(args, name, seed)
+            configs[name] = run_config(args, name, seed)
             if name in args.untrained:
                 untrained = f'{name}-untrained'
-                arms[untrained][f'{untrained}_s{seed}'] = str(config)
-            arms[name][f'{name}_s{seed}'] = str(train(config))
+                arms[untrained][f'{untrained}_s{seed}'] = str(configs[name])
+        with ThreadPoolExecutor(args.jobs) as pool:
+            checkpoints = pool.map(
+                partial(train, quiet=args.jobs > 1), configs.values())
+            for name, path in zip(configs, checkpoints):
+                arms[name][f'{name}_s{seed}'] = str(path)
         compare(args, evaluate(args, arms), arms)
 
 

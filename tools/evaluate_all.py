@@ -18,6 +18,8 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mmengine.config import Config
@@ -26,6 +28,7 @@ from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options, option_words)
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option
+from dora_mm.utils.number_options import integer
 from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.shipped_configs import config_path, find_config
@@ -56,6 +59,12 @@ def parse_args(args=None):
         default=[],
         metavar='KEY=VALUE',
         help='override settings of every evaluation that is run')
+    parser.add_argument(
+        '--jobs',
+        type=integer(1),
+        default=1,
+        help='checkpoints evaluated side by side (default: 1); with more, '
+        'what they print is in their folders alone')
     add_key_option(parser)
     add_architecture_options(parser)
     parser.add_argument(
@@ -128,7 +137,8 @@ def run(item, checkpoint, args, folder):
     ]
     if args.cfg_options:
         command += ['--cfg-options', *args.cfg_options]
-    done = subprocess.run(list(map(str, command)))
+    stdout = subprocess.DEVNULL if args.jobs > 1 else None
+    done = subprocess.run(list(map(str, command)), stdout=stdout)
     if done.returncode:
         raise SystemExit(f'error: {name} failed')
     write_json(known, stamp)
@@ -150,6 +160,17 @@ def identity(item, checkpoint, args):
         config=hashlib.sha256(repr(config.to_dict()).encode()).hexdigest())
 
 
+def folders(args, item):
+    """Where the results of each checkpoint are, one after the other."""
+    seen = Counter()
+    for name in args.names:
+        seen[name] += 1
+        seed = f'{name}.{seen[name]}' if seen[name] > 1 else name
+        yield (
+            Path(args.out_dir) / seed /
+            f'{item.config}_{Path(item.folder).stem}')
+
+
 def read_value(item, folder):
     """The number of the table."""
     results = json.loads((folder / 'results.json').read_text())
@@ -169,11 +190,12 @@ def evaluate(args):
     columns = list(dict.fromkeys(args.names))
     for item in found:
         values = [[] for _ in columns]
-        for name, checkpoint in zip(args.names, args.checkpoints):
-            seeds = values[columns.index(name)]
-            seed = f'{name}.{len(seeds) + 1}' if seeds else name
-            folder = out / seed / f'{item.config}_{Path(item.folder).stem}'
-            seeds.append(run(item, checkpoint, args, folder))
+        with ThreadPoolExecutor(args.jobs) as pool:
+            numbers = pool.map(
+                lambda checkpoint, folder: run(item, checkpoint, args, folder),
+                args.checkpoints, folders(args, item))
+            for name, number in zip(args.names, numbers):
+                values[columns.index(name)].append(number)
         rows.append(
             dict(
                 title=item.title,

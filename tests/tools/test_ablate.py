@@ -3,6 +3,7 @@ import json
 import re
 import runpy
 import subprocess
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,7 +62,7 @@ def programs(monkeypatch):
     """train.py and evaluate_all.py in a few lines; what ran."""
     ran = []
 
-    def run(command):
+    def run(command, stdout=None):
         name = Path(command[1]).name
         if name == 'train.py':
             folder = Path(command[command.index('--work-dir') + 1])
@@ -141,7 +142,33 @@ def test_failures_and_mistakes(programs, tmp_path, monkeypatch, capsys):
             main([*wrong, *rest])
         assert message in capsys.readouterr().err
     monkeypatch.setattr(subprocess, 'run',
-                        lambda command: SimpleNamespace(returncode=1))
+                        lambda command, stdout: SimpleNamespace(returncode=1))
     with pytest.raises(RuntimeError, match='training of a_s0_.* failed'):
         main(['a=dora/vit-t16_demo', *rest])
     assert not list(tmp_path.rglob('trained.json'))
+
+
+def test_jobs_side_by_side(programs, tmp_path, monkeypatch):
+    """Runs of a seed meet, and each keeps its own checkpoint."""
+    main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
+    meeting, run = threading.Barrier(2), subprocess.run
+
+    def meet(command, stdout=None):
+        if Path(command[1]).name == 'train.py':
+            assert stdout == subprocess.DEVNULL
+            meeting.wait(timeout=30)
+        else:
+            assert command[command.index('--jobs') + 1] == '2'
+        return run(command, stdout=stdout)
+
+    monkeypatch.setattr(subprocess, 'run', meet)
+    main([
+        'a=dino/vit-t16_demo', 'b=dora/vit-t16_demo', '--seeds', '1',
+        '--jobs', '2', '--data',
+        str(tmp_path), '--out-dir',
+        str(tmp_path / 'out'), '--evaluation-options', 'a.b=1'
+    ])  # yapf: disable
+    arms = json.loads((tmp_path / 'out/ablation.json').read_text())['arms']
+    for name in 'ab':
+        path, = arms[name].values()
+        assert Path(path).parts[-3].startswith(f'{name}_s1_')

@@ -1,6 +1,7 @@
 import json
 import runpy
 import subprocess
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,7 +95,7 @@ def calls(monkeypatch):
     """Commands that ran tools/test.py; run n gives n per cent."""
     commands = []
 
-    def test_py(command):
+    def test_py(command, stdout):
         folder = Path(command[command.index('--work-dir') + 1])
         commands.append(tuple(map(str, command)))
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,6 +157,28 @@ def test_seeds_are_one_column(evaluate_all, calls, tmp_path, capsys):
     assert evaluate_all(*files[:2])[0] == ['a_iter_9', 'b_iter_9']
     with pytest.raises(ValueError, match='names must be given'):
         evaluate_all(files[0], files[0])
+
+
+def test_jobs_side_by_side(evaluate_all, calls, tmp_path, monkeypatch):
+    """The last that began is the first to end, and numbers keep places."""
+    files = [tmp_path / f'{name}.pth' for name in 'abc']
+    for file in files:
+        file.write_bytes(b'weights')
+    done = {file.stem: threading.Event() for file in files}
+    done['d'] = threading.Event()
+    done['d'].set()
+    run = subprocess.run
+
+    def last_first(command, stdout):
+        name = Path(command[3]).stem
+        assert done[chr(ord(name) + 1)].wait(timeout=30)
+        found = run(command, stdout=stdout)
+        done[name].set()
+        return found
+
+    monkeypatch.setattr(subprocess, 'run', last_first)
+    assert evaluate_all(*files, '--jobs', '3') == (['a', 'b', 'c'],
+                                                   [[3], [2], [1]])
 
 
 def test_mistakes_are_named(tmp_path, run_tool):
