@@ -40,8 +40,9 @@ class LabelPropagation(BaseModel):
         radius (int): Of the window, in patches; 0 for none. Defaults to 12.
         topk (int): Sources that count. Defaults to 5.
         temperature (float): Of the similarities. Defaults to 0.1.
-        batch_frames (int): Frames that go through the backbone at a time.
-            Defaults to 1.
+        batch_frames (int, optional): Frames that go through the backbone at a
+            time. Defaults to None: 1 on a CPU, else 16, as launching the
+            kernels of one frame takes longer than computing it.
         dtype (str): In which the backbone works: 'float32', or 'bfloat16' or
             'float16' by autocast. Similarities and labels are float32.
             Defaults to 'float32'.
@@ -59,11 +60,12 @@ class LabelPropagation(BaseModel):
                  radius: int = 12,
                  topk: int = 5,
                  temperature: float = 0.1,
-                 batch_frames: int = 1,
+                 batch_frames: Optional[int] = None,
                  dtype: str = 'float32',
                  protocol: str = 'dino') -> None:
         super().__init__()
-        if min(num_context, topk, batch_frames) < 1 or radius < 0:
+        frames = 1 if batch_frames is None else batch_frames
+        if min(num_context, topk, frames) < 1 or radius < 0:
             raise ValueError(
                 'num_context, topk and batch_frames must be at least 1 and '
                 f'radius at least 0, but got {num_context}, {topk}, '
@@ -127,12 +129,13 @@ class LabelPropagation(BaseModel):
         """
         grid = self.grid(frames)
         labels = self._read_mask(first_mask, frames.shape[2:], grid)
-        masks = [first_mask]
+        masks = [first_mask.to(self.mean.device)]
         if self.videowalk:
             masks[0] = self._decode(labels, grid, first_mask)
         for found in self.carry(frames, labels):
             masks.append(self._decode(found, grid, first_mask))
-        return torch.stack(masks)
+        # One copy: the host waits for each.
+        return torch.stack(masks).cpu()
 
     def grid(self, frames: Tensor) -> Tuple[int, int]:
         """Rows and columns of patches of ``frames``, (T, 3, h, w)."""
@@ -189,15 +192,17 @@ class LabelPropagation(BaseModel):
     def _decode(self, labels: Tensor, grid: Tuple[int, int],
                 mask: Tensor) -> Tensor:
         return decode_labels(
-            labels,
+            labels.to(self.mean.device),
             grid,
             self.backbone.patch_size,
             mask.shape,
-            stretch=not self.videowalk).cpu()
+            stretch=not self.videowalk)
 
     def _features(self, frames: Tensor) -> Iterator[Tensor]:
         """Normalised patch tokens (N, D) of one frame after the other."""
-        for number, batch in enumerate(frames.split(self.batch_frames)):
+        on_cpu = self.mean.device.type == 'cpu'
+        size = self.batch_frames or (1 if on_cpu else 16)
+        for number, batch in enumerate(frames.split(size)):
             images = (batch.to(self.mean.device).float() -
                       self.mean) / self.std
             with torch.autocast(
@@ -206,6 +211,6 @@ class LabelPropagation(BaseModel):
                     enabled=self.dtype != torch.float32):
                 tokens = self.backbone(images)[-1][:, 1:]
             check_finite(
-                tokens, f'the features of frame {number * self.batch_frames} '
+                tokens, f'the features of frame {number * size} '
                 'and those after it', 'check the weights of the backbone')
             yield from F.normalize(tokens.float(), dim=-1)
