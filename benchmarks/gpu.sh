@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measure on one GPU, in at most nine minutes: the CUDA tests, the step, the
-# views, training end to end with its loader, and label propagation.
+# Measure on one GPU, in at most nine minutes: the CUDA tests, the step, what
+# guards it, the views, the loader, training end to end, label propagation.
 #   bash benchmarks/gpu.sh OUT
 #   TINY=1 bash benchmarks/gpu.sh OUT    on a CPU: tiny sizes, more patience
 # PYTHON names an interpreter that imports torch and what dora_mm needs. Every
@@ -16,8 +16,9 @@ cd "$root" || exit
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
-batches=(32 64 128) search=64 clips=32 frames=120
-step=(--dtype bf16) total=530 slower=1
+batches=(32 64 128) search=64 clips=32 frames=40 workers=14 read=1500
+steps=4
+size=(--dtype bf16) step=("${size[@]}") total=530 slower=1
 # Drawing takes long, so few frames are drawn, and repeated.
 video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 1)
 # Wherever the repeated part begins, there is a cut.
@@ -26,11 +27,14 @@ train=(train_dataloader.dataset.video="$out/store/walk_1min.mp4"
 if [[ -z ${TINY:-} ]]; then
     seconds=10
     train+=(train_dataloader.batch_size=32 train_dataloader.num_workers=14
-        train_dataloader.dataset.frame_stride=24)
+        train_dataloader.dataset.frame_stride=24
+        train_dataloader.sampler.num_samples=512)
 else
     device=(--device cpu)
-    batches=(1) search=1 clips=1 frames=2
-    step=(--arch deit-tiny --frames 2 --logits 64 --local-views 2 --repeats 1)
+    batches=(1) search=1 clips=1 frames=2 workers=1 read=12
+    steps=1
+    size=(--arch deit-tiny --frames 2 --logits 64 --local-views 2)
+    step=("${size[@]}" --repeats 1)
     video=(--size 160 96 --seconds 5 --fps 10 --loop-minutes 0.2)
     seconds=1 total=3600 slower=10
     train=("${train[@]/1min/0.2min}"
@@ -81,26 +85,38 @@ wait
 # The first use of PyTorch and of its compiler takes a minute.
 profile=(--profile)
 [[ -n ${TINY:-} ]] && profile=()
+released=dora/vit-s16_wt_released.py
 piece step_vit-s16_wt_released 130 "$python" benchmarks/step.py \
-    "${device[@]}" "${step[@]}" --config dora/vit-s16_wt_released.py \
-    --ways ours --batches "${batches[@]}" "${profile[@]}" \
+    "${device[@]}" "${step[@]}" --config "$released" --ways ours \
+    --batches "${batches[0]}" "${profile[@]}" \
     --out "$out/step_vit-s16_wt_released.json"
 piece views 45 "$python" benchmarks/views.py "${device[@]}" \
     --clips "$clips" --repeats 3 --methods ours_batched \
     --out "$out/views.json"
 piece end_to_end 110 "$python" benchmarks/end_to_end.py \
-    configs/dora/vit-s16_wt_released.py --seconds "$seconds" --warmup 2 \
+    "configs/$released" --seconds "$seconds" --warmup 2 \
     --out "$out/end_to_end.json" --cfg-options "${train[@]}"
 piece step_released_way 70 "$python" benchmarks/step.py "${device[@]}" \
     "${step[@]}" --ways released --batch-search "$search" \
     --search-seconds 30 --out "$out/step_released_way.json"
+for dtype in float32 bfloat16; do
+    piece davis_$dtype 40 "$python" benchmarks/davis_speed.py \
+        "$out/frames" "$out/mask.png" "${device[@]}" --number "$frames" \
+        --dtype $dtype --repeats 2 --out "$out/davis_$dtype.json"
+done
+piece guards 60 "$python" benchmarks/guards.py "${device[@]}" "${size[@]}" \
+    --batch "${batches[0]}" --steps "$steps"
+piece loader 60 "$python" benchmarks/loader_scaling.py "$out"/store/*.mp4 \
+    --workers "$workers" --clips "$read" --repeats 1
 piece step_vit-s16_wt 90 "$python" benchmarks/step.py "${device[@]}" \
     "${step[@]}" --config dora/vit-s16_wt.py --ways ours \
-    --batches "${batches[@]:0:2}" --out "$out/step_vit-s16_wt.json"
-piece davis 50 "$python" benchmarks/davis_speed.py "$out/frames" \
-    "$out/mask.png" "${device[@]}" --number "$frames" --repeats 1 \
-    --out "$out/davis.json"
+    --batches "${batches[0]}" --out "$out/step_vit-s16_wt.json"
+((${#batches[@]} > 1)) &&
+    piece step_larger 90 "$python" benchmarks/step.py "${device[@]}" \
+        "${step[@]}" --config "$released" --ways ours \
+        --batches "${batches[@]:1}" --out "$out/step_larger.json"
 
+tail -n +1 "$out"/{guards,loader}.log
 "$python" - "$out" <<'PY'
 """One table of all steps that were measured, and one file of all numbers."""
 import json

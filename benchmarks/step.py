@@ -26,7 +26,8 @@ import time
 import torch
 from mmengine.config import DictAction
 from step_tools import (DTYPES, add_size_options, describe, make_views,
-                        matmul_rate, peak_memory, print_profile, profile)
+                        matmul_rate, peak_memory, print_profile, profile,
+                        restart_peak)
 from training_step import TrainingStep
 
 KERNELS = 60  # that a profile prints
@@ -56,19 +57,22 @@ def assert_equal(args):
 
 def measure(args, batch):
     """Rows of both ways, in turn, at one batch size; and FLOP/s of a large
-    product between them."""
+    product between them. On CUDA the row of one way alone has its memory."""
     device = torch.device(args.device)
+    is_alone = device.type == 'cuda' and len(args.ways) == 1
     steps = {
         way: TrainingStep(args, way, DTYPES[args.dtype])
         for way in args.ways
     }
     views = make_views(
         next(iter(steps.values())).model, batch, args.frames, device)
+    before = restart_peak(device)
     for step in steps.values():
         step.run(views)  # warms up and makes the optimiser's state
         with step.clock.count():
             step.run(views)
         step.clock.read()
+    restart_peak(device)
     seconds = {way: [] for way in steps}
     peak_rate = 0
     for i in range(args.repeats):
@@ -85,6 +89,9 @@ def measure(args, batch):
         way: make_row(times, steps[way].clock.flops, batch)
         for way, times in seconds.items()
     }
+    if is_alone:
+        row, = rows.values()
+        row['memory'] = dict(peak=peak_memory(device), before=before)
     if args.profile:
         for way, step in steps.items():
             rows[way]['profile'] = profile(lambda: step.run(views))
@@ -142,9 +149,7 @@ def memory_of(args, way, batch):
     device = torch.device(args.device)
     step = TrainingStep(args, way, DTYPES[args.dtype])
     views = make_views(step.model, batch, args.frames, device)
-    if device.type == 'cuda':
-        torch.cuda.reset_peak_memory_stats(device)
-    before = peak_memory(device)
+    before = restart_peak(device)
     for _ in range(2):
         step.run(views)
     return dict(peak=peak_memory(device), before=before)
@@ -285,7 +290,8 @@ def main():
         rows, peak_rate = measure(args, args.batch)
     for name, row in rows.items():
         args.ways = [name.partition(',')[0]]
-        row['memory'], = dict(measure_memory(args, row['batch'])).values()
+        if 'memory' not in row:
+            row['memory'], = dict(measure_memory(args, row['batch'])).values()
     ratios = compare(rows, peak_rate)
     report(rows, peak_rate)
     if 'released' in rows and 'ours' in rows:

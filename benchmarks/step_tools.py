@@ -174,6 +174,13 @@ def peak_memory(device):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def restart_peak(device):
+    """Forget the peak of memory so far, on CUDA; the bytes in use."""
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+    return peak_memory(device)
+
+
 def profile(function):
     """What a GPU and the host do in a call.
 
