@@ -12,7 +12,8 @@ def make_run(path,
              size=(32, 32),
              eps=1e-6,
              act='GELU',
-             say=True):
+             say=True,
+             **others):
     """A checkpoint of a run, and its own teacher."""
     torch.manual_seed(0)
     settings = dict(
@@ -26,6 +27,7 @@ def make_run(path,
         patch_size=patch,
         norm_cfg=dict(type='LN', eps=eps),
         layer_cfgs=dict(act_cfg=dict(type=act)))
+    settings.update(others)
     teacher = build_backbone(dict(settings, out_type='raw'))
     for param in teacher.parameters():
         # small activations, in which the epsilon of a norm shows

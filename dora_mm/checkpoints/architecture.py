@@ -9,6 +9,8 @@ which knows one value only, or by the user.
 from collections.abc import Callable, Mapping
 from typing import Any, Dict, List, Optional, Tuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dora_mm.utils.architecture_options import ACTIVATIONS, SAID
@@ -215,7 +217,8 @@ def _check(arch: Arch, patches: int) -> None:
                              size[1] != patches * patch**2):
         raise ValueError(
             f'img_size must give the {patches} patches of {patch} pixels that '
-            f'pos_embed has, but got {size[0]} x {size[1]}: correct it')
+            f'pos_embed has beside [CLS], but got {size[0]} x {size[1]}: '
+            'correct it')
 
 
 def _own_module(checkpoint: Mapping, layout: str, group: str,
@@ -289,23 +292,32 @@ def _of_module(module: nn.Module) -> Arch:
     conv = module.patch_embed.projection
     patch = conv.kernel_size[0]
     layers = list(module.layers)
-    eps = {norm.eps for x in layers for norm in (x.ln1, x.ln2)}
-    if hasattr(module, 'ln1'):
-        eps.add(module.ln1.eps)
+    norms = [norm for x in layers for norm in (x.ln1, x.ln2)]
+    norms += [module.ln1] if hasattr(module, 'ln1') else []
+    eps = {norm.eps for norm in norms}
     heads = {layer.attn.num_heads for layer in layers}
-    act = {type(layer.ffn.layers[0][1]).__name__ for layer in layers}
-    known = {name: key for key, name in ACTIVATIONS.items()}
-    plain = conv.kernel_size == conv.stride == (patch, patch)
+    act = {_activation(layer.ffn.layers[0][1]) for layer in layers}
+    plain = type(conv) is nn.Conv2d and conv.kernel_size == conv.stride == (
+        patch, patch) and conv.padding == (0, 0) and conv.dilation == (1, 1)
+    plain = plain and all(type(norm) is nn.LayerNorm for norm in norms)
     if not plain or len(eps) > 1 or len(heads) > 1 or len(act) > 1 \
             or module.interpolate_mode != 'bicubic':
         raise ValueError(
             'model.backbone in the config of the checkpoint must be a plain '
-            'ViT, with patches side by side, layers that are alike and '
-            'bicubic position embeddings: another one has no place here')
-    activation = act.pop()
+            'ViT, with patches side by side, layers that are alike, LayerNorm '
+            'and bicubic position embeddings: another one has no place here')
     return _checked(
         dict(
             num_heads=heads.pop(),
             norm_eps=eps.pop(),
-            activation=known.get(activation, activation),
+            activation=act.pop(),
             img_size=[side * patch for side in module.patch_resolution]))
+
+
+def _activation(module: nn.Module) -> str:
+    """The function that it computes, whatever its class and settings."""
+    x = torch.linspace(-4, 4, 33)
+    for name in ACTIVATIONS:
+        if torch.allclose(module(x), getattr(F, name)(x), rtol=0, atol=1e-6):
+            return name
+    return repr(module)

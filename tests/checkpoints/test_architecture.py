@@ -70,6 +70,31 @@ def test_heads_of_the_config_are_published(tmp_path):
                          (32, 32))
 
 
+@pytest.mark.parametrize(('settings', 'message'), [
+    (dict(act=dict(approximate='tanh')), "but got .GELU.approximate=.*tanh"),
+    (dict(patch_cfg=dict(padding=2)), 'a plain ViT, with patches side by si'),
+    (dict(norm_cfg=dict(type='LN2d')), 'that are alike, LayerNorm and bicubi'),
+    (dict(interpolate_mode='bilinear'), 'and bicubic position embeddings: an'),
+    (dict(layer_scale_init_value=.1), 'unused keys .4.:(?s:.*).gamma1.weight'),
+    (dict(qkv_bias=False), r'missing keys .2.:(?s:.*)attn\.qkv\.bias'),
+    (dict(final_norm=False), 'missing keys .2.:(?s:.*)backbone.norm.weight'),
+])
+def test_what_a_stock_vit_cannot_compute_is_refused(tmp_path, settings,
+                                                    message):
+    """The first two change no shape and no name; loading compared nothing."""
+    settings = dict(settings)
+    act = settings.pop('act', {})
+    make_run(
+        tmp_path / 'run.pth',
+        layer_cfgs=dict(act_cfg=dict(type='GELU', **act)),
+        **settings)
+    for work in (lambda path: load_backbone(path),
+                 lambda path: checkpoints.publish(path, tmp_path / 'p.pth',
+                                                  build_backbone)):
+        with pytest.raises(ValueError, match=message):
+            work(tmp_path / 'run.pth')
+
+
 def test_what_nobody_says_is_asked_for(tmp_path):
     make_run(tmp_path / 'run.pth', say=False)
     for work in (lambda path: load_backbone(path),
