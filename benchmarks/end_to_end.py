@@ -10,7 +10,8 @@ is the limit. On a CPU they share the cores, so that training is slower than
 both.
 
 On CUDA the places are listed where the host waits for the device in some
-iterations of training after those that are timed.
+iterations of training after those that are timed, and what the views of a
+batch cost, its copy to the device included.
 
 The hours are those of all epochs of the config on one video of ``--minutes``
 at ``--fps``, of clips that load as those of the given video do.
@@ -28,7 +29,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from step_tools import describe
+from step_tools import describe, profile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'tools'))
 import train  # noqa: E402
@@ -170,7 +171,7 @@ def prepare(args):
     return cfg
 
 
-def report(args, cfg, rates, waited, places):
+def report(args, cfg, rates, waited, places, views):
     """The numbers, with the limit and the hours."""
     alone = {name: rates[name] for name in ('loader', 'step')}
     clips = clips_per_epoch(cfg.train_dataloader.dataset, args.minutes,
@@ -182,7 +183,9 @@ def report(args, cfg, rates, waited, places):
         print(f'{name:10} {rate:8.2f} clips/s')
     if torch.cuda.is_available():
         print(f'in {WATCHED} iterations the host waited for the device '
-              f'{sum(places.values())} times, by place: {dict(places)}')
+              f'{sum(places.values())} times, by place: {dict(places)}\n'
+              f'views of a batch: host {views["host_ms"]:.1f} ms, device '
+              f'{views["device_ms"]:.1f} ms in {views["launches"]} launches')
     print(f'training waited for clips {waited:.1%} of the time\n'
           f'limit: {limit} ({max(alone.values()) / min(alone.values()):.1f} '
           'times slower than the other)\n'
@@ -192,6 +195,7 @@ def report(args, cfg, rates, waited, places):
         rates=rates,
         waited=waited,
         places=places,
+        views=views,
         limit=limit,
         clips=clips,
         hours=hours)
@@ -222,9 +226,13 @@ def main():
         rates['loader'], batch = loader_rate(runner.train_dataloader,
                                              args.seconds)
         rates['step'] = step_rate(runner, batch, args.seconds)
+        views = None
+        if torch.cuda.is_available():
+            views = profile(
+                lambda: runner.model.data_preprocessor(batch, training=True))
         numbers = report(args, cfg, rates,
                          stopwatch.waited / stopwatch.elapsed,
-                         stopwatch.places)
+                         stopwatch.places, views)
     if args.out:
         device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         with open(args.out, 'w') as file:

@@ -16,7 +16,7 @@ cd "$root" || exit
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
-batches=(32 64 128) search=64 clips=32 frames=40 workers=14 read=1500
+batches=(32 64 128) search=(16 32 64) clips=32 frames=40 workers=14 read=1500
 steps=4
 size=(--dtype bf16) step=("${size[@]}") total=530 slower=1
 # Drawing takes long, so few frames are drawn, and repeated.
@@ -31,7 +31,7 @@ if [[ -z ${TINY:-} ]]; then
         train_dataloader.sampler.num_samples=512)
 else
     device=(--device cpu)
-    batches=(1) search=1 clips=1 frames=2 workers=1 read=12
+    batches=(1) search=(1) clips=1 frames=2 workers=1 read=12
     steps=1
     size=(--arch deit-tiny --frames 2 --logits 64 --local-views 2)
     step=("${size[@]}" --repeats 1)
@@ -59,7 +59,7 @@ piece() { # name, seconds, command
 {
     piece video 60 "$python" benchmarks/make_test_video.py "$out/walk.mp4" \
         "${video[@]}"
-    piece prepare 60 "$python" tools/prepare_video.py "$out"/walk_*min.mp4 \
+    piece prepare 100 "$python" tools/prepare_video.py "$out"/walk_*min.mp4 \
         --out-dir "$out/store"
     piece frames 30 "$python" -c '
 import sys
@@ -79,7 +79,8 @@ frame[height // 3:height // 2, width // 3:width // 2] = 255
 cv2.imwrite(str(out / "mask.png"), frame[..., 0])
 ' "$out" "$frames"
 } &
-piece tests 100 "$python" -m pytest -q -k 'cuda or launches' tests/models
+piece tests 100 "$python" -m pytest -q -k 'cuda or launches' tests/models \
+    tests/datasets/transforms
 wait
 
 # The first use of PyTorch and of its compiler takes a minute.
@@ -90,15 +91,15 @@ piece step_vit-s16_wt_released 130 "$python" benchmarks/step.py \
     "${device[@]}" "${step[@]}" --config "$released" --ways ours \
     --batches "${batches[0]}" "${profile[@]}" \
     --out "$out/step_vit-s16_wt_released.json"
-piece views 45 "$python" benchmarks/views.py "${device[@]}" \
+piece views 90 "$python" benchmarks/views.py "${device[@]}" \
     --clips "$clips" --repeats 3 --methods ours_batched \
     --out "$out/views.json"
 piece end_to_end 110 "$python" benchmarks/end_to_end.py \
     "configs/$released" --seconds "$seconds" --warmup 2 \
     --out "$out/end_to_end.json" --cfg-options "${train[@]}"
-piece step_released_way 70 "$python" benchmarks/step.py "${device[@]}" \
-    "${step[@]}" --ways released --batch-search "$search" \
-    --search-seconds 30 --out "$out/step_released_way.json"
+piece step_released_way 80 "$python" benchmarks/step.py "${device[@]}" \
+    "${step[@]}" --ways released --batches "${search[@]}" --repeats 1 \
+    --out "$out/step_released_way.json"
 for dtype in float32 bfloat16; do
     piece davis_$dtype 40 "$python" benchmarks/davis_speed.py \
         "$out/frames" "$out/mask.png" "${device[@]}" --number "$frames" \

@@ -8,10 +8,8 @@ import time
 
 import av  # noqa: F401  (no part of the time to open a file)
 import cv2
-import decord
 import torch
 from mmengine.dataset import default_collate, pseudo_collate
-from released_way import ReleasedWay
 from torch.utils.data import DataLoader
 
 from dora_mm.datasets import BlockClipSampler, ClipSampler
@@ -158,6 +156,7 @@ def _num_bytes(batch):
 def _released_batches(spec, clock):
     with av.open(spec['video']) as container:
         stride = round(container.streams.video[0].average_rate)
+    from released_way import ReleasedWay  # it alone needs decord
     dataset = ReleasedWay(spec['video'], clock, stride)
     random.seed(spec['seed'])
     torch.manual_seed(spec['seed'])
@@ -223,6 +222,8 @@ def measure_clips(spec):
 
 def measure_open(spec):
     """Time until the file can be read, and until its first frame is there."""
+    if spec['reader'] == 'decord':
+        import decord
     bytes_before = _bytes_read()
     wall, cpu = time.perf_counter(), time.process_time()
 
@@ -303,7 +304,6 @@ def main():
     # As in a worker of the dataloader.
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    decord.logging.set_level(decord.logging.QUIET)
     print(json.dumps(TASKS[spec['task']](spec)))
 
 

@@ -15,6 +15,7 @@ from PIL import ImageFilter
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
+decord.logging.set_level(decord.logging.QUIET)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -183,7 +183,13 @@ def measure_each(args):
     way, = args.ways
     found, peak_rate = {}, 0
     for batch in args.batches:
-        rows, rate = measure(args, batch)
+        try:
+            rows, rate = measure(args, batch)
+        except torch.cuda.OutOfMemoryError:
+            print(f'{batch} clips do not fit into the memory')
+            break
+        finally:
+            torch.cuda.empty_cache()
         found[f'{way}, {batch}'] = rows[way]
         peak_rate = max(peak_rate, rate)
     return found, peak_rate

@@ -57,6 +57,18 @@ def test_views_of_an_epoch_are_equal(jpegs):
         decoder(batch)['inputs'], preprocessor(right)['inputs'])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs CUDA')
+def test_cuda_decodes_nearly_as_a_cpu(jpegs):
+    """nvJPEG rounds its own way: a level or two, more at sharp edges."""
+    (batch, *_), decoder = batches(NAMES[1], jpegs)
+    expected = decoder.decode(batch)['inputs']
+    found = decoder.cuda().decode(batch)['inputs']
+    assert found.is_cuda and found.shape == expected.shape
+    error = (found.cpu().int() - expected.int()).abs().float()
+    print('mean', error.mean().item(), 'max', error.max().item())
+    assert error.mean() < 1 and (error > 4).float().mean() < 0.01
+
+
 def test_another_clip_stands_in_for_a_damaged_one(jpegs):
     with open(jpegs, 'r+b') as file:
         data = file.read()
