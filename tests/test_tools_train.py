@@ -18,6 +18,7 @@ TOY_MODULE = '''
 import torch
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS
+from mmengine.utils import deprecated_api_warning
 
 
 @DATASETS.register_module()
@@ -34,6 +35,7 @@ class ToyData(torch.utils.data.Dataset):
 class ToyModel(BaseModel):
     """Least squares: the weight goes to the mean of the data."""
 
+    @deprecated_api_warning(dict(sizing='size'))
     def __init__(self, size=1):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
@@ -148,6 +150,31 @@ def test_options_keep_their_spaces(toy):
     assert cfg.model['size'] == (4, 5)
 
 
+@pytest.mark.parametrize(('value', 'message'), [
+    ('dict(size=3)', 'one by one, KEY.NAME=VALUE'),
+    ('dict(size=3,to=4)', 'one by one'),
+    ('[dict(type=EMAHook)]', 'one by one'),
+    ('{type:A,size:3}', 'one by one'),
+    ('[a.mp4,b.mp4', 'brackets that close'),
+])
+def test_options_that_mmengine_misreads(toy, value, message):
+    """As texts, or without end."""
+    with pytest.raises(ValueError, match=f'--cfg-options must .*{message}'):
+        merge(toy, '--cfg-options', f'model={value}')
+    assert merge(toy, '--cfg-options', 'pairs=a{}.pth').pairs == 'a{}.pth'
+
+
+def test_whole_numbers_written_as_floats(toy):
+    """Steps counted by 2.0 ended in a TypeError about slices."""
+    cfg = merge(
+        config_path('dora/vit-t16_demo.py'), '--cfg-options',
+        'model.head.num_objects=2.0', 'train_dataloader.batch_size=1e1',
+        'model.data_preprocessor.gray_prob=1.0')
+    assert repr(cfg.model.head.num_objects) == '2'
+    assert repr(cfg.train_dataloader.batch_size) == '10'
+    assert repr(cfg.model.data_preprocessor.gray_prob) == '1.0'
+
+
 @pytest.mark.parametrize(('option', 'near'), [
     ('train_dataloder.batch_size=4', 'train_dataloader'),
     ('default_hooks.logger.intervall=3', 'interval'),
@@ -176,11 +203,42 @@ def test_near_misses_are_refused(toy, option, near):
      'intervall=3))', 'interval'),
     ('randomness = dict(sed=3)', 'seed'),
     ("custom_hooks = [dict(type='EMAHook', begin_itr=3)]", 'begin_iter'),
+    ('optim_wrapper.update(paramwise_cfg=dict(norm_decay_mul=0))',
+     'norm_decay_mult'),
+    ("optim_wrapper.update(paramwise_cfg=dict(custom_keys={'a.b': dict("
+     'lr_mul=0)}))', 'lr_mult'),
 ])
 def test_near_misses_of_a_config_are_refused(toy, line, near):
     Path('own.py').write_text(f'{TOY_CONFIG}\n{line}\n')
     with pytest.raises(ValueError, match=f'config .*did you mean {near}'):
         merge('own.py')
+
+
+HOSTS_CONFIG = """
+model.update(sizing=3)  # a name of before
+val_evaluator_abs = dict(type='Gone')
+data = dict(train=dict(pipeline=[dict(type='Gone', keys=['img'])]))
+test_cfg = dict()
+test_dataloader = dict(dataset=dict(type='Gone'))
+test_evaluator = dict(type='Gone')
+visualizer = dict(type='Visualizer', name='visualizer')
+train_dataloader['dataset'].update(pipeline=[dict(
+    type='mmpretrain.RandAugment', num_policies=1, total_level=9,
+    magnitude_level=9, policies=[dict(
+        type='mmpretrain.Rotate', magnitude_key='angle',
+        magnitude_range=(0, 30))])])
+"""
+
+
+def test_what_configs_of_the_hosts_hold_is_not_refused(toy, monkeypatch):
+    """Each ended at its line what mmengine trains with."""
+    Path('own.py').write_text(TOY_CONFIG + HOSTS_CONFIG)
+    opened = []
+    monkeypatch.setattr('mmengine.registry.DATASETS.build',
+                        lambda *args, **kwargs: opened.append(1))
+    with pytest.raises(ValueError, match='train_dataloader'):
+        train.main(['own.py'])
+    assert opened
 
 
 @pytest.mark.parametrize(('option', 'wanted', 'value'), [
@@ -328,6 +386,12 @@ def one_video(tmp_path):
     ('load_from=', "load_from must be a path, but got '': correct"),
     ('load_from=gone.pth', 'load_from must be a file, but got gone.pth'),
     ('train_dataloader.dataset.video=', 'dataset.video must be a path'),
+    ('optim_wrapper.clip_grad.max_nrom=1', "clip_grad must .*'max_nrom'"),
+    ('optim_wrapper.paramwise_cfg.bias_decay_mul=0', 'mean bias_decay_mult'),
+    ('train_dataloader.sampler.type=InfiniteSampler', 'have skip and span'),
+    ('train_dataloader.generator=3', 'generator must be a dict or None'),
+    ('model.backbone.init_cfg.checkpoint=gone.pth',
+     'model.backbone.init_cfg.checkpoint must be a file, but got gone.pth'),
     ('custom_hooks.0.priority=GONE', 'custom_hooks must .*GONE'),
 ])
 def test_values_that_cannot_work(one_video, no_data, tmp_path, option,

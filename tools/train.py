@@ -22,6 +22,7 @@ from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.work_folder import hold_work_folder
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+UNUSED = ('test_dataloader', 'test_cfg', 'test_evaluator')
 NEEDED = ('model', 'train_dataloader', 'optim_wrapper', 'train_cfg')
 
 
@@ -152,6 +153,21 @@ def set_resume(cfg, resume):
     cfg.load_from = None if resume == 'auto' else resume
 
 
+def check_files(cfg):
+    """Refuse checkpoints that are not there, before data is opened.
+
+    Raises:
+        ValueError: With the key of the config.
+    """
+    from dora_mm.engine.check_keys import dotted
+    for key, path in dotted(cfg.to_dict()):
+        if (key == 'load_from' or key.endswith('init_cfg.checkpoint')
+            ) and path is not None and '://' not in path and not osp.isfile(
+                path):
+            raise ValueError(f'{key} must be a file, but got {path}: check '
+                             'the path')
+
+
 def choose_checkpoint(cfg):
     """Find what a run that resumes by itself goes on from.
 
@@ -186,9 +202,10 @@ def merge_args(cfg, args):
     Raises:
         ValueError: An option does not fit the config.
     """
+    from dora_mm.engine.check_values import check_values
     from dora_mm.engine.merge_options import merge_options
     options = args.cfg_options or {}
-    merge_options(cfg, options)
+    merge_options(cfg, options, UNUSED)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.launcher = args.launcher
@@ -218,6 +235,7 @@ def merge_args(cfg, args):
     # Once more: --cfg-options win over the other options and the defaults,
     # which in turn depend on them.
     cfg.merge_from_dict(options)
+    check_values(cfg, UNUSED)
     return cfg
 
 
@@ -253,10 +271,7 @@ def main(argv=None):
     if 'runner_type' not in cfg:  # another Runner builds other parts
         with plain_checkpoints(args.trust):
             try_settings(cfg)
-    path = cfg.get('load_from', None)
-    if path is not None and '://' not in path and not osp.isfile(path):
-        raise ValueError(f'load_from must be a file, but got {path}: check '
-                         'the path')
+    check_files(cfg)
     prepare_launch(cfg, get_device())
     with hold_work_folder(cfg.work_dir), plain_checkpoints(args.trust):
         choose_checkpoint(cfg)

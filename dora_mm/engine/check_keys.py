@@ -5,7 +5,7 @@ import logging
 import sys
 from inspect import Parameter
 from typing import (Any, Dict, Iterable, Iterator, Mapping, NamedTuple,
-                    Optional, Tuple, Union)
+                    Optional, Set, Tuple, Union)
 
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -17,6 +17,7 @@ from mmengine.registry import (DATA_SAMPLERS, DATASETS, FUNCTIONS, HOOKS,
                                DefaultScope, Registry)
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
+from torch import Generator
 from torch.utils.data import DataLoader
 
 Arguments = Mapping[str, Parameter]
@@ -85,6 +86,12 @@ def _signature(function: Any) -> Dict[str, Parameter]:
             except Exception:  # of a name that only a type checker knows
                 kind = Parameter.empty
             found[name] = argument.replace(annotation=kind)
+    if hasattr(function, '__wrapped__'):
+        # mmengine's decorator that takes the names of before
+        names = inspect.getclosurevars(function).nonlocals
+        found.update((old, found[new])
+                     for old, new in names.get('name_dict', {}).items()
+                     if new in found)
     return found
 
 
@@ -95,7 +102,10 @@ def _named(**kinds: Any) -> Dict[str, Parameter]:
     }
 
 
-_LOADER = {**_signature(DataLoader), **_named(num_batch_per_epoch=int)}
+_LOADER = {
+    **_signature(DataLoader),
+    **_named(num_batch_per_epoch=int, generator=Optional[Generator])
+}
 # All that is read of a config as a whole; the rest are its variables. Without
 # hooks a run has no guards, and its teacher stays as it was.
 RUNNER = {
@@ -124,14 +134,29 @@ _FIXED = {
         seed=Optional[int], deterministic=bool, diff_rank_seed=bool)
 }
 # What mmengine takes out first, and what goes with --amp.
-_SPECIAL = {
+_SPECIAL = dict.fromkeys(('type', '_scope_', '_delete_'))
+_OF_WRAPPERS = {
     **_named(
-        constructor=str,
-        paramwise_cfg=Optional[dict],
-        dtype=Optional[str],
-        convert_to_iter_based=bool),
-    **dict.fromkeys(('type', '_scope_', '_delete_', 'loss_scale'))
+        constructor=str, paramwise_cfg=Optional[dict], dtype=Optional[str]),
+    'loss_scale': None
 }
+_OF_SCHEDULERS = _named(convert_to_iter_based=bool)
+# What the constructors of mmengine and the hosts ask of theirs; others may
+# ask more.
+_MULTS = _named(lr_mult=float, decay_mult=float)
+_PARAMWISE = _named(
+    custom_keys=dict,
+    bias_lr_mult=float,
+    bias_decay_mult=float,
+    norm_decay_mult=float,
+    flat_decay_mult=float,
+    dwconv_decay_mult=float,
+    dcn_offset_lr_mult=float,
+    bypass_duplicate=bool,
+    num_layers=int,
+    decay_rate=float,
+    decay_type=str,
+    layer_decay_rate=float)
 _HOOKS = _named(
     **dict.fromkeys(('runtime_info', 'timer', 'sampler_seed', 'logger',
                      'param_scheduler', 'checkpoint'), Optional[dict]))
@@ -157,7 +182,7 @@ def check_keys(cfg: Config, options: Optional[Mapping[str, Any]]) -> None:
         for path, key, _, known, _ in walk_settings(settings):
             if key not in known:
                 near = _nearest(key, known, 0.85)
-                if near:
+                if near and not _words(near) < _words(key):
                     _refuse('the config must have', path + key, near)
         for key in options or ():
             if key.partition('.')[0] == 'custom_imports':
@@ -189,7 +214,9 @@ def dotted(part: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
 def _check_variable(settings: Mapping, option: str) -> None:
     """Refuse to change a variable when settings were made of it already."""
     name = option.partition('.')[0]
-    if name in RUNNER or name not in settings:
+    if name not in settings or name in RUNNER and not (
+            name == 'data_preprocessor'
+            and name in settings.get('model', ())):
         return
     for key, value in dotted(settings):
         if key.endswith(f'.{name}') and value == settings[name]:
@@ -211,6 +238,11 @@ def _nearest(key: str, known: Iterable[str], cutoff: float) -> str:
     return next(iter(difflib.get_close_matches(key, known, 1, cutoff)), '')
 
 
+def _words(key: str) -> Set[str]:
+    """Of them a variable may have one more: ``val_evaluator_coco``."""
+    return {*filter(None, key.split('_'))}
+
+
 def _is_slip(key: str, name: str) -> bool:
     """Whether one letter is another, or two have changed places."""
     wrong = [pair for pair in zip(key, name) if pair[0] != pair[1]]
@@ -229,7 +261,8 @@ def walk_settings(part: Any,
         registry (Registry, optional): Builds dicts of ``part``.
 
     Yields:
-        Setting: The dict's before those of dicts in it.
+        Setting: The dict's before those of dicts in it. Of variables of a
+        config nothing but the name: what is made of them has another place.
     """
     if isinstance(part, (list, tuple)):
         for number, item in enumerate(part):
@@ -241,7 +274,8 @@ def walk_settings(part: Any,
         below = REGISTRIES.get(key, registry)
         if known or registry and key == 'type':
             yield Setting(path, key, item, known, NAMES.get(key, registry))
-        yield from walk_settings(item, f'{path}{key}.', below)
+        if path or key in RUNNER:
+            yield from walk_settings(item, f'{path}{key}.', below)
 
 
 def _known(path: str, part: dict,
@@ -254,6 +288,10 @@ def _known(path: str, part: dict,
         return _FIXED[section], True
     if section == 'default_hooks':
         return _HOOKS, False
+    if section == 'optim_wrapper.paramwise_cfg':
+        return _PARAMWISE, False
+    if section.startswith('optim_wrapper.paramwise_cfg.custom_keys.'):
+        return _MULTS, False
     found = registry and 'type' in part and _arguments(part['type'], registry)
     return found or ({}, False)
 
@@ -266,6 +304,10 @@ def _arguments(name: Any,
     except Exception:  # not there, or a function: building it will tell
         return None
     known = dict(_SPECIAL)
+    if registry is OPTIM_WRAPPERS:
+        known.update(_OF_WRAPPERS)
+    elif registry is PARAM_SCHEDULERS:
+        known.update(_OF_SCHEDULERS)
     for cls in classes:
         if '__init__' in vars(cls):
             given = _signature(cls.__init__)

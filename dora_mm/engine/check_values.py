@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from inspect import Parameter
 from numbers import Integral, Real
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Optional, Union, get_args, get_origin
 
 import mmengine.registry
 from mmengine.config import Config
@@ -41,14 +41,18 @@ _LEAST = {
 }
 
 
-def check_values(cfg: Config) -> None:
+def check_values(cfg: Config, unused: Sequence[str] = ()) -> None:
     """Refuse values of another kind than what reads them, and unknown names.
+
+    A whole number that is written as a float (1e5) is made one, where nothing
+    else is read.
 
     What is read is told by annotations: of the Runner, of a data loader, and
     of what each ``type`` names; where there is none, by the default.
 
     Args:
-        cfg (Config): With all options merged.
+        cfg (Config): With all options merged; changed in place.
+        unused (Sequence[str]): Sections that are not looked at.
 
     Raises:
         ValueError: With the dotted key, what is wanted and the value.
@@ -62,7 +66,9 @@ def check_values(cfg: Config) -> None:
         _refuse('default_scope', 'the name of an installed package', scope)
     with DefaultScope.overwrite_default_scope(scope):
         for setting in walk_settings(settings):
-            _check(setting)
+            if setting.path.partition('.')[0] not in unused:
+                _check(setting)
+                _make_whole(cfg, setting)
     if settings.get('log_level', 'INFO') not in _LEVELS:
         _refuse('log_level', f'one of {", ".join(_LEVELS)}',
                 settings['log_level'])
@@ -94,6 +100,17 @@ def _check(setting: Setting) -> None:
             _refuse(path + key, _words(kind), value)
     elif path == 'default_hooks.' and not isinstance(value, dict):
         _refuse(path + key, 'the dict of a hook', value)
+
+
+def _make_whole(cfg: Config, setting: Setting) -> None:
+    path, key, value, known, _ = setting
+    if not isinstance(value, float) or known.get(key) is None or known[
+            key].annotation not in (int, Optional[int]):
+        return
+    part = cfg
+    for step in path.split('.')[:-1]:
+        part = part[int(step) if isinstance(part, (list, tuple)) else step]
+    part[key] = int(value)
 
 
 def _refuse(

@@ -4,6 +4,7 @@ import re
 from typing import Any, Callable, List, Sequence
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
@@ -58,14 +59,17 @@ def _with_whole_key(message: str, cfg: Config) -> str:
 def _try_data(cfg: Config) -> List[Callable]:
     """What is told of the data without opening it: its transforms."""
     settings, transforms = cfg.to_dict(), []
+    built = ' '  # the path of a transform, which builds those in it
     for path, key, name, _, registry in walk_settings(settings):
-        if key != 'type' or not path.startswith('train_dataloader.'):
+        if key != 'type' or path.startswith(
+                built) or not path.startswith('train_dataloader.'):
             continue
         part = settings
         for step in path[:-1].split('.'):
             part = part[int(step) if step.isdigit() else step]
         if registry is TRANSFORMS:
             transforms.append(naming(path[:-1], TRANSFORMS.build)(part))
+            built = path
         elif registry is DATASETS and isinstance(name, str):
             with DATASETS.switch_scope_and_registry(None) as scoped:
                 check = getattr(scoped.get(name), 'check_settings', None)
@@ -118,13 +122,19 @@ class _Trial(QuietRunner):
         self.set_randomness(**self._randomness_cfg)
         self._experiment_name, self._log_dir = 'trial', cfg.work_dir
         self.visualizer = self.build_visualizer(cfg.get('visualizer'))
-        type(self.visualizer)._instance_dict.pop('trial')
+        type(self.visualizer)._instance_dict.pop(self.visualizer.instance_name,
+                                                 None)
         self.logger = logging.getLogger(__name__)
         self.build_log_processor(cfg.get('log_processor') or {})
         model = cfg.model
         if cfg.get('data_preprocessor') is not None:
             model.setdefault('data_preprocessor', cfg.data_preprocessor)
-        self.model = self.build_model(model)
+        try:
+            self.model = self.build_model(model)
+        except ValueError as error:
+            if cfg.launcher != 'none' and 'process group' in str(error):
+                return  # the Runner builds it where there is one
+            raise
         self.register_hooks(cfg.get('default_hooks'), cfg.get('custom_hooks'))
         for hook in self._hooks:
             if isinstance(hook, CheckpointHook):
@@ -139,6 +149,11 @@ class _Trial(QuietRunner):
             if isinstance(error.__cause__, RuntimeError):
                 return  # it may need a device, and the Runner builds it there
             raise
+        if getattr(self.optim_wrapper, 'clip_grad_kwargs', None):
+            weight = torch.zeros(1, requires_grad=True)
+            weight.grad = torch.ones(1)
+            naming('optim_wrapper.clip_grad', self.optim_wrapper.clip_func)(
+                [weight], **self.optim_wrapper.clip_grad_kwargs)
         self._train_dataloader = dict(
             cfg.train_dataloader, dataset=_AnyData())
         try:

@@ -12,6 +12,8 @@ from dora_mm.utils.counted import counted
 from ..checkpoint_fit import (FOLLOWED, PLANNED, REFUSED, Difference,
                               compare_settings, follow_constants, misfits)
 from ..run_facts import run_facts
+from ..unwrap_model import unwrap_model
+from .teacher_ema_hook import TeacherEMAHook
 
 _SHOWN = 12
 
@@ -43,9 +45,20 @@ class RunPlanHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Scale the end of the learning rate's schedule.
 
+        Warns of a teacher that no hook moves, as where a config's own list
+        of hooks has taken the place of the recipe's.
+
         Args:
             runner (Runner): With schedulers built.
         """
+        if hasattr(unwrap_model(runner.model), 'update_teacher') and not any(
+                isinstance(hook, TeacherEMAHook) for hook in runner.hooks):
+            print_log(
+                'custom_hooks has no TeacherEMAHook: the teacher stays as it '
+                'is. Keep those of the recipe by custom_hooks = '
+                '[*_base_.custom_hooks, ...].',
+                logger='current',
+                level=logging.WARNING)
         scale = runner.auto_scale_lr or {}
         if not scale.get('enable') or runner.param_schedulers is None:
             return

@@ -28,7 +28,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         **kwargs: See :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        TypeError: If the sampler cannot skip.
+        TypeError: If the sampler cannot skip and span.
         ValueError: If there is less than one batch.
     """
 
@@ -36,9 +36,9 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                  max_epochs: int, **kwargs) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         sampler = self.dataloader.sampler
-        if not hasattr(sampler, 'skip'):
+        if not hasattr(sampler, 'skip') or not hasattr(sampler, 'span'):
             raise TypeError(
-                'train_dataloader.sampler must have skip(num_samples), but '
+                'train_dataloader.sampler must have skip and span, but '
                 f'got {type(sampler).__name__}: use '
                 "type='dora_mm.ClipSampler', or mmengine's "
                 'EpochBasedTrainLoop, which resumes at epoch boundaries')
