@@ -34,8 +34,10 @@ def number_of(picture):
 
 
 def write(path, x264='keyint=12', codec='libx264', size=None, **options):
-    """150 numbered frames; ``size`` maps a frame number to its size."""
+    """Numbered frames, 150 of them, ``first`` on, shown from ``start`` on."""
     muxer = options.pop('muxer', {})
+    first, start = options.pop('first', 0), options.pop('start', 0)
+    num = options.pop('num', NUM)
     rotation, aspect = options.pop('rotation', None), options.pop('sar', None)
     if codec == 'libx264':
         options.update({'preset': 'veryfast', 'x264-params': x264})
@@ -50,8 +52,10 @@ def write(path, x264='keyint=12', codec='libx264', size=None, **options):
             stream.set_display_rotation(rotation)
         elif rotation is not None:
             stream.set_display_matrix(rotation)
-        for number in range(NUM):
-            image = av.VideoFrame.from_ndarray(bars(number), format='rgb24')
+        for number in range(num):
+            image = av.VideoFrame.from_ndarray(
+                bars(first + number), format='rgb24')
+            image.pts, image.time_base = start + number, Fraction(1, 25)
             container.mux(stream.encode(image))
         container.mux(stream.encode())
     return str(path)

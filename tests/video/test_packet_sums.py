@@ -182,7 +182,10 @@ def test_nothing_comes_out_behind_a_corrupt_frame():
 
     def packet(time):
         return SimpleNamespace(
-            pts=time, is_keyframe=time % 4 == 0, is_corrupt=time == 5)
+            pts=time,
+            size=1,
+            is_keyframe=time % 4 == 0,
+            is_corrupt=time == 5)
 
     decoder = SimpleNamespace(  # a frame is its packet
         decode=lambda packet: [packet] if packet else [],

@@ -247,9 +247,12 @@ class VideoPreparation:
                 undecodable: List[Tuple[int, int]], pool: Executor) -> dict:
         lost = sum(end - begin for begin, end in undecodable)
         if 2 * lost > source.num_frames:
+            apart = ''
+            if source.index.has_odd_times:  # nothing behind damage counts
+                apart = ', prepare the recordings that it was joined of apart'
             raise ValueError(
                 f'{lost} of {source.num_frames} frames of {source.path!r} '
-                'cannot be decoded: download it again or leave it out')
+                f'cannot be decoded: download it again{apart} or leave it out')
         counted = counted_frames(source)
         numbers = sample_numbers(source.num_frames, undecodable,
                                  self.num_checks, self.settings.digest,

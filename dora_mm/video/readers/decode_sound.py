@@ -3,6 +3,7 @@ from typing import Any, Iterable, Iterator, Optional, Tuple
 from av.error import FFmpegError
 
 from .film_decoder import FilmDecoder
+from .open_film import is_end
 
 
 def decode_sound(decoder: FilmDecoder,
@@ -45,6 +46,8 @@ def decode_sound(decoder: FilmDecoder,
             except FFmpegError:
                 whole = not _counts(packet, errors_from, begun)
         if not whole:
+            if errors_from is None:  # some that it holds lie behind a gap
+                return
             frames = [] if missing else _drain(decoder)
         for frame in frames:
             begun = True
@@ -55,10 +58,9 @@ def decode_sound(decoder: FilmDecoder,
                 break
             yield frame
         if not whole:
-            if errors_from is None:
-                return
             decoder.renew()
             missing = 1 + run_up
+        begun = begun and not is_end(packet)
 
 
 def _counts(what: Any, errors_from: Optional[int], begun: bool) -> bool:

@@ -4,7 +4,7 @@ from av import Packet
 from av.bitstream import BitStreamFilterContext
 from av.error import FFmpegError
 
-from .open_film import open_film
+from .open_film import is_end, open_film
 
 # Their decoders can leave out pictures that no other one refers to.
 _SKIPPING_CODECS = ('h264', 'hevc')
@@ -34,8 +34,12 @@ class FilmDecoder:
                  from_start: bool = True) -> None:
         self._path = path
         self._stream = stream
-        self._context = stream.codec_context
-        self._at_start = from_start and self._context.name == 'h264'
+        self._ended = False
+        self._begin(stream.codec_context, from_start)
+
+    def _begin(self, context: Any, from_start: bool) -> None:
+        self._context = context
+        self._at_start = from_start and context.name == 'h264'
         self._concealing: Optional[Any] = None
         self._shown: Set[int] = set()  # times, by the concealing decoder
 
@@ -43,7 +47,8 @@ class FilmDecoder:
         """Decode a packet.
 
         Args:
-            packet (av.Packet): The packet, or None for what is left.
+            packet (av.Packet): The packet, or None for what is left. Behind
+                the one that ends a recording another one may begin.
 
         Returns:
             list[av.VideoFrame]: What comes out of the decoder.
@@ -51,6 +56,11 @@ class FilmDecoder:
         Raises:
             av.error.FFmpegError: If the packet is damaged.
         """
+        if self._ended:  # the next one may have the same times
+            self._begin(self._opened(), True)
+        self._ended = packet is not None and is_end(packet)
+        if self._ended:
+            packet = None
         if self._at_start and packet is not None:
             self._at_start = False
             if not self._is_idr(packet):

@@ -15,7 +15,7 @@ from .video_index import VideoIndex
 from .warn import warn
 
 # Raise it when the meaning of an index changes: old ones are made anew.
-_VERSION = 7
+_VERSION = 8
 _ARRAYS = ('times', 'key_times', 'positions', 'sizes', 'packet_sums',
            'key_packets')
 _FRACTIONS = ('fps', 'time_base')

@@ -1,3 +1,4 @@
+import math
 from typing import Any, Iterator, Tuple
 
 import av
@@ -6,6 +7,9 @@ import av
 _DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400
 # What FFmpeg's command takes the first of these for, in pixels.
 _WORTH_OF_DEFAULT = 5_000_000
+# Times of decoding that step so far begin anew, as in FFmpeg's program:
+# seconds; forwards in containers of broadcasts alone, which have no length.
+_BACK, _AHEAD, _JOINED = .1, 10., ('mpegts', 'mpeg')
 # A title may be of any encoding; PyAV 19 is not asked for that.
 _ANY_TITLE = {}
 if int(av.__version__.split('.')[0]) < 19:
@@ -62,16 +66,38 @@ def film_packets(container: Any, stream: Any) -> Iterator[Any]:
     """Packets of a film in one pass, from its first key frame on.
 
     What is stored before that refers to frames that were cut off. Decoders of
-    MPEG-2 and MPEG-4 show it all the same, on grey, and say nothing.
+    MPEG-2 and MPEG-4 show it all the same, on grey, and say nothing. Of
+    recordings that lie one behind the other each begins so.
 
     Args:
         container, stream: Of :func:`open_film`, not read from yet.
 
     Yields:
-        av.Packet: A packet; the last is the empty one that ends the stream.
+        av.Packet: A packet; behind each recording the empty one that ends a
+        stream, see :func:`is_end`.
     """
-    begun = False
+    back, ahead = -_BACK / stream.time_base, _AHEAD / stream.time_base
+    if container.format.name not in _JOINED:
+        ahead = math.inf
+    begun, before = False, None
     for packet in container.demux(stream):
+        time = packet.dts
+        if time is not None:
+            step = 0 if before is None else time - before
+            if begun and not back <= step <= ahead:
+                yield av.Packet()
+                begun = False
+            before = time
         begun = begun or packet.is_keyframe
         if begun:
             yield packet
+
+
+def is_end(packet: Any) -> bool:
+    """Whether a packet is the empty one behind a recording.
+
+    Args:
+        packet (av.Packet): Of :func:`film_packets`. In AVI empty ones with a
+            time stand for a frame that is shown again.
+    """
+    return packet.size == 0 and packet.dts is None

@@ -14,7 +14,7 @@ from .container_crop import container_crop
 from .decodable_end import decodable_end
 from .film_decoder import FilmDecoder
 from .head_sums import own_head_fits
-from .open_film import film_packets, open_film
+from .open_film import film_packets, is_end, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
 from .video_decode_error import VideoDecodeError
 from .video_index import VideoIndex
@@ -85,6 +85,12 @@ def _scan_packets(path: str, container, stream) -> _Packets:
     reorders = stream.codec_context.has_b_frames
     try:
         for packet in _complete(film_packets(container, stream)):
+            if is_end(packet):  # another recording follows
+                packets.has_odd_times = True
+                # Its packets are not numbered on, so the demuxer calls one
+                # of the last corrupt.
+                corrupt[-2:] = [False] * len(corrupt[-2:])
+                continue
             if packet.is_keyframe:
                 packets.key_packets.append(len(signed))
             signed.append(own_sum_fits(packet))
@@ -111,15 +117,15 @@ def _scan_packets(path: str, container, stream) -> _Packets:
 def _complete(packets: Iterable) -> Iterator:
     """Packets without the one that a file ends in, and without empty ones.
 
-    One that a demuxer calls corrupt and that others follow lacks a part, as
-    after a disturbance of a broadcast.
+    Those between recordings are not left out. One that a demuxer calls
+    corrupt and that others follow lacks a part, as after a disturbance of a
+    broadcast.
     """
     waiting: List = []
     for packet in packets:
-        if packet.size == 0:  # it ends the stream
-            continue
-        waiting.append(packet)
-        if not packet.is_corrupt:
+        if packet.size or is_end(packet):
+            waiting.append(packet)
+        if packet.size and not packet.is_corrupt:
             yield from waiting
             waiting.clear()
 

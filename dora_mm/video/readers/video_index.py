@@ -43,8 +43,9 @@ class VideoIndex:
         has_edit_list (bool): Some frames are hidden by an edit list.
         has_open_gop (bool): Frames shown before a key frame need the group
             of pictures before it, though they are stored behind it.
-        has_odd_times (bool): Presentation times are missing, not unique or
-            not those of the frames that come out of the decoder.
+        has_odd_times (bool): Presentation times are missing, not unique, not
+            those of the frames that come out of the decoder, or begin anew
+            where recordings lie one behind the other.
         crop (Crop): Pixels of stored pictures that the container leaves out.
         width (int): Of the pictures as they are shown, in pixels; 0 if that
             is not known.
@@ -86,9 +87,9 @@ class VideoIndex:
         """Whether a frame is off its place at a constant rate.
 
         By more than one and a half frames: times rounded to milliseconds or
-        a frame lost once an hour do not count.
+        a frame lost once an hour do not count. Odd times say nothing of it.
         """
-        if self.num_frames < 3:
+        if self.has_odd_times or self.num_frames < 3:
             return False
         times = self.times - self.times[0]
         even = np.linspace(0, times[-1], len(times))
