@@ -16,7 +16,7 @@ cd "$root" || exit
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
-batches=(32 64 128) search=(16 32 64) clips=32 frames=40 workers=14 read=1500
+batches=(32 64 128) search=(64 32) clips=32 frames=40 workers=14 read=1500
 steps=4
 size=(--dtype bf16) step=("${size[@]}") total=530 slower=1
 # Drawing takes long, so few frames are drawn, and repeated.
@@ -94,7 +94,7 @@ piece step_vit-s16_wt_released 130 "$python" benchmarks/step.py \
 piece views 90 "$python" benchmarks/views.py "${device[@]}" \
     --clips "$clips" --repeats 3 --methods ours_batched \
     --out "$out/views.json"
-piece end_to_end 110 "$python" benchmarks/end_to_end.py \
+piece end_to_end 150 "$python" benchmarks/end_to_end.py \
     "configs/$released" --seconds "$seconds" --warmup 2 \
     --out "$out/end_to_end.json" --cfg-options "${train[@]}"
 piece step_released_way 80 "$python" benchmarks/step.py "${device[@]}" \
@@ -109,7 +109,7 @@ piece guards 60 "$python" benchmarks/guards.py "${device[@]}" "${size[@]}" \
     --batch "${batches[0]}" --steps "$steps"
 piece loader 60 "$python" benchmarks/loader_scaling.py "$out"/store/*.mp4 \
     --workers "$workers" --clips "$read" --repeats 1
-piece step_vit-s16_wt 90 "$python" benchmarks/step.py "${device[@]}" \
+piece step_vit-s16_wt 70 "$python" benchmarks/step.py "${device[@]}" \
     "${step[@]}" --config dora/vit-s16_wt.py --ways ours \
     --batches "${batches[0]}" --out "$out/step_vit-s16_wt.json"
 ((${#batches[@]} > 1)) &&

@@ -187,7 +187,7 @@ def measure_each(args):
             rows, rate = measure(args, batch)
         except torch.cuda.OutOfMemoryError:
             print(f'{batch} clips do not fit into the memory')
-            break
+            continue
         finally:
             torch.cuda.empty_cache()
         found[f'{way}, {batch}'] = rows[way]

@@ -125,7 +125,7 @@ def test_cuda_attention_of_any_length(length):
         TransformerEncoderLayer(384, 6, 1536, qkv_bias=True))
     x = torch.randn(4, length, 384)
     found = []
-    for function, tokens in ((layer.double(), x.double()),
+    for function, tokens in ((copy.deepcopy(layer).double(), x.double()),
                              (layer.cuda().bfloat16(), x.cuda().bfloat16())):
         tokens.requires_grad_()
         out = function(tokens)
