@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import List, Sequence, Set, Tuple, Union
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 _ORIENTATION = 0x112
 # What PIL does to a TIFF when it loads it, undone.
@@ -54,8 +54,8 @@ def files_below(folder: Union[str, PathLike]) -> List[Path]:
         list[Path]: In alphabetical order.
 
     Raises:
-        ValueError: If a folder in it cannot be read, or a link leads to
-            nothing.
+        ValueError: If a folder in it cannot be read, or what is in it is no
+            file, such as a link to nothing.
     """
     found: List[Path] = []
     _add_files(Path(folder), set(), found)
@@ -77,11 +77,11 @@ def _add_files(folder: Path, above: Set[Tuple[int, int]],
     for entry in shown:
         if entry.is_dir():
             _add_files(Path(entry.path), above | {here}, found)
-        elif entry.is_symlink() and not os.path.exists(entry.path):
-            raise ValueError(f'{entry.path} must be a file, but is a link to '
-                             'nothing: mend or remove it')
-        else:
+        elif entry.is_file():
             found.append(Path(entry.path))
+        else:
+            raise ValueError(f'{entry.path} must be a file, but is a link to '
+                             'nothing, a pipe or a device: mend or remove it')
 
 
 def image_files(folder: Union[str, PathLike]) -> List[Path]:
@@ -164,7 +164,10 @@ def open_image(data: bytes,
         turned.format = kind
     # a broken file leads PIL's decoders to errors of many kinds
     except Exception as error:
-        raise ValueError(f'{name} cannot be decoded: {error}') from error
+        reason = str(error)
+        if isinstance(error, UnidentifiedImageError):  # names an address
+            reason = f'its {len(data)} bytes are no image that Pillow knows'
+        raise ValueError(f'{name} cannot be decoded: {reason}') from error
     return turned
 
 

@@ -1,5 +1,6 @@
 """Every form of an image against OpenCV or the pixels it was made of."""
 import io
+import os
 import warnings
 
 import cv2
@@ -141,6 +142,11 @@ def test_zeros_in_place_of_the_end_are_no_pixels(progressive):
             decode_image(kept.ljust(len(data), b'\0'), 'b.x')
 
 
+def test_what_is_no_image_is_said_without_an_address():
+    with pytest.raises(ValueError, match='^a.jpg .*its 6 bytes are no image'):
+        decode_image(b'<html>', 'a.jpg')
+
+
 def test_an_unknown_range_is_refused(tmp_path):
     for values in (np.full((4, 4), 0.5,
                            np.float32), np.full((4, 4), 70000, np.int32)):
@@ -181,6 +187,9 @@ def test_links_are_followed(tmp_path):
     (tmp_path / 'far/a.png').unlink()
     with pytest.raises(ValueError, match='d.png must be .* link to nothing'):
         files_below(tmp_path / 'here')
+    os.mkfifo(tmp_path / 'far/pipe.png')  # reading it would wait for ever
+    with pytest.raises(ValueError, match='pipe.png must be a file'):
+        files_below(tmp_path / 'far')
 
 
 def test_no_wrong_bit_of_a_png_is_shown():
