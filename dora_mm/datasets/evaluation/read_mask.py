@@ -11,18 +11,22 @@ VOID = 255  # neither an object nor background
 
 
 def read_mask(path: Union[str, PathLike],
-              palette: Optional[np.ndarray] = None) -> np.ndarray:
+              palette: Optional[np.ndarray] = None,
+              below: int = VOID) -> np.ndarray:
     """Numbers of objects or classes from a mask in any of the usual forms.
 
     A palette image holds the numbers themselves, whatever its colours; so
     does a grey one. Colours are looked up in ``palette``; without one, three
-    or four equal channels hold the numbers, and other colours are looked up
-    in :func:`voc_palette`. Transparency is ignored.
+    or four equal channels hold the numbers if these can be, and other colours
+    are looked up in :func:`voc_palette`. Transparency is ignored.
 
     Args:
         path (str | Path): PNG or another lossless file.
         palette (np.ndarray, optional): uint8 (n, 3), the RGB colour of each
             number.
+        below (int): Numbers of objects or classes are below it. Defaults to
+            255. It tells numbers from colours that are grey, such as the bus
+            of Pascal VOC; grey images are not checked.
 
     Returns:
         np.ndarray: uint8 (H, W).
@@ -35,7 +39,9 @@ def read_mask(path: Union[str, PathLike],
     """
     pixels = _stored(path)
     if pixels.ndim == 3 and palette is None and _is_grey(pixels):
-        pixels = pixels[..., 0]
+        grey = pixels[..., 0]
+        if ((grey < below) | (grey == VOID)).all():
+            pixels = grey
     if pixels.ndim == 2:
         if pixels.max(initial=0) > 255:
             raise ValueError(f'{path} must hold numbers up to 255, but got '

@@ -93,7 +93,8 @@ class SemanticMaskDataset(Dataset):
         name, size = self.names[index], (self.size, self.size)
         image = read_image(_file(self.images, name, self.suffixes[0]))
         path = _file(self.masks, name, self.suffixes[1])
-        mask = read_mask(path)
+        mask = read_mask(
+            path, below=self.num_classes + self.reduce_zero_label)
         if mask.shape != image.shape[:2]:
             raise ValueError(
                 f'{path} must have the {image.shape[:2]} rows and columns of '

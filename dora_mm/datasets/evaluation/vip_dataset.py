@@ -76,7 +76,7 @@ class VIPDataset(Dataset):
 
 
 def _parts(path: Path, size: tuple) -> np.ndarray:
-    mask = read_mask(path)
+    mask = read_mask(path, below=NUM_CLASSES)
     if mask.shape != size or mask.max() >= NUM_CLASSES:
         raise ValueError(
             f'{path} must have the {size} rows and columns of its frame and '

@@ -72,6 +72,16 @@ def test_colours_of_any_palette(tmp_path):
         read_mask(tmp_path / 'a.png')
 
 
+def test_the_colour_of_a_bus_is_grey(tmp_path):
+    """Of Pascal VOC, class 7; as a number of 21 it cannot be."""
+    Image.fromarray(np.array([[(0, ) * 3, (128, ) * 3]],
+                             np.uint8)).save(tmp_path / 'a.png')
+    assert read_mask(tmp_path / 'a.png', below=21).tolist() == [[0, 7]]
+    assert read_mask(tmp_path / 'a.png').tolist() == [[0, 128]]
+    FORMS['grey_in_rgb'].save(tmp_path / 'b.png')
+    assert np.array_equal(read_mask(tmp_path / 'b.png', below=21), NUMBERS)
+
+
 def png(bits, kind, row):
     """A PNG of one row, from the bytes of its samples."""
 
