@@ -1,11 +1,9 @@
 # Letters: B clips, T frames, K objects, H heads, N patches, D channels.
-import logging
 from typing import Optional
 
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank
-from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -13,6 +11,7 @@ from dora_mm.registry import MODELS
 from ..utils import ObjectTracks, TrackFeatures, check_sinkhorn, sinkhorn_knopp
 from ..utils.layer_compiler import has_triton
 from ..utils.setting_checks import check_choice
+from ..utils.warn_of_failure import warn_of_failure
 
 
 @MODELS.register_module()
@@ -192,12 +191,9 @@ class SinkhornPrototypeHead(BaseModule):
                 raise
             except Exception as error:  # a compiler may raise anything
                 self.fused = False
-                print_log(
-                    f'Triton failed ({type(error).__name__}: {error}): '
-                    'Sinkhorn-Knopp goes on without it. '
-                    'model.head.fused=False does not try',
-                    'current',
-                    level=logging.WARNING)
+                warn_of_failure(
+                    'Triton', error, 'Sinkhorn-Knopp goes on without it. '
+                    'model.head.fused=False does not try')
         return sinkhorn_knopp(scores, self.epsilon, self.num_iters)
 
     @staticmethod

@@ -1,11 +1,10 @@
-import logging
 from typing import Any, Callable, Optional, Sequence
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from .layer_compiler import has_triton
+from .warn_of_failure import warn_of_failure
 
 
 class FusedFunction:
@@ -51,11 +50,8 @@ class FusedFunction:
             raise
         except Exception as error:  # a compiler may raise anything
             self._failed = True
-            print_log(
-                f'torch.compile failed for {self.function.__name__} '
-                f'({type(error).__name__}: {str(error).splitlines()[0]}): '
+            warn_of_failure(
+                f'torch.compile of {self.function.__name__}', error,
                 'its operations run one by one. TORCH_COMPILE_DISABLE=1 does '
-                'not try',
-                'current',
-                level=logging.WARNING)
+                'not try')
             return self.function(*args)

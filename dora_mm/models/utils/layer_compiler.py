@@ -1,4 +1,3 @@
-import logging
 import time
 from contextlib import contextmanager
 from typing import Any, Iterator, Union
@@ -8,6 +7,8 @@ import torch.nn as nn
 from mmengine.logging import print_log
 from torch import Tensor
 from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+
+from .warn_of_failure import warn_of_failure
 
 # Graphs of a run: those of teacher, objects and local views, each of all
 # tokens and of [CLS], as often as the batch changes its size.
@@ -142,13 +143,9 @@ class LayerCompiler:
     def _give_up(self, error: Exception) -> None:
         """Run layers as they are from now on, and say why."""
         self.setting = False
-        reason = ' '.join(str(error).split('\n', 2)[:2])
-        print_log(
-            f'torch.compile failed ({type(error).__name__}: {reason}): '
-            'training goes on without it. model.compile_layers=False does '
-            'not try',
-            'current',
-            level=logging.WARNING)
+        warn_of_failure(
+            'torch.compile', error, 'training goes on without it. '
+            'model.compile_layers=False does not try')
 
 
 def call_layer(method: str, layer: nn.Module, *args: Any) -> Any:

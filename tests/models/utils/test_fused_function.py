@@ -6,7 +6,7 @@ from dora_mm.models.data_preprocessors.views.crop_resize import \
     resampling_matrix
 from dora_mm.models.data_preprocessors.views.photometric import (
     _mirrored_taps, blur_matrix, jitter)
-from dora_mm.models.utils import fused_function
+from dora_mm.models.utils import fused_function, warn_of_failure
 
 
 class OnDevice(torch.Tensor):
@@ -70,14 +70,14 @@ def test_a_function_that_does_not_compile_runs_as_it_is(triton, monkeypatch):
 
     said = []
     monkeypatch.setattr(torch, 'compile', broken)
-    monkeypatch.setattr(fused_function, 'print_log',
+    monkeypatch.setattr(warn_of_failure, 'print_log',
                         lambda text, *_, **__: said.append(text))
     double = fused_function.FusedFunction(lambda x: 2 * x, (0, ))
     x = torch.arange(3.).as_subclass(OnDevice)
     for _ in range(2):
         assert double(x).tolist() == [0., 2., 4.]
     warning, = said
-    assert 'no C compiler)' in warning and 'one by one' in warning
+    assert 'no C compiler and more)' in warning and 'one by one' in warning
 
 
 def test_it_compiles_on_cuda_alone(triton, monkeypatch):

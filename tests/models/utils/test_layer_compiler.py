@@ -6,7 +6,7 @@ from tiny import build_model, views
 from torch._dynamo.utils import counters
 from torch.nn.parallel import DistributedDataParallel
 
-from dora_mm.models.utils import layer_compiler
+from dora_mm.models.utils import layer_compiler, warn_of_failure
 
 RELEASED = dict(
     track_layer=-1,
@@ -94,7 +94,7 @@ def test_a_cpu_is_left_alone_by_default():
 
 def test_training_goes_on_where_compiling_fails(monkeypatch):
     said = []
-    monkeypatch.setattr(layer_compiler, 'print_log',
+    monkeypatch.setattr(warn_of_failure, 'print_log',
                         lambda message, *_, **__: said.append(message))
 
     def broken(*_):

@@ -8,7 +8,7 @@ import torch
 from clean_python import ROOT
 
 from dora_mm.models import SinkhornPrototypeHead
-from dora_mm.models.heads import sinkhorn_prototype_head
+from dora_mm.models.utils import warn_of_failure
 
 pytest.importorskip('triton')
 
@@ -62,7 +62,7 @@ def test_kernel_compiles_for_a_gpu(capability):
 def test_tracking_goes_on_where_triton_fails(monkeypatch):
     """Here for want of a GPU."""
     said = []
-    monkeypatch.setattr(sinkhorn_prototype_head, 'print_log',
+    monkeypatch.setattr(warn_of_failure, 'print_log',
                         lambda message, *_, **__: said.append(message))
     scores = torch.randn(2, 9, 3)
     head, plain = (SinkhornPrototypeHead(fused=f) for f in (True, False))
