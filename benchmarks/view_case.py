@@ -10,6 +10,9 @@ class Case:
 
     def __init__(self, args):
         self.device = torch.device(args.device)
+        # As batched_views chooses it.
+        self.dtype = (
+            torch.float32 if self.device.type == 'cpu' else torch.float16)
         generator = torch.Generator().manual_seed(0)
         shape = (args.clips, args.frames, 3, 300, 300)
         coarse = torch.rand(

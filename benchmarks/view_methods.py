@@ -30,7 +30,8 @@ def crop_batched(case, group):
     return crop_resize(case.clips,
                        torch.from_numpy(boxes).to(case.device), group.size,
                        group.interpolation,
-                       torch.from_numpy(flips).to(case.device)).flatten(0, 2)
+                       torch.from_numpy(flips).to(case.device),
+                       case.dtype).flatten(0, 2)
 
 
 def crop_per_image(case, group):
@@ -112,7 +113,7 @@ def crop_kornia(case, group):
 
 
 def color_batched(case, group, images):
-    return apply_photometric(images, case.params[group], 2.0)
+    return apply_photometric(images, case.params[group], 2.0, case.dtype)
 
 
 def color_per_image(case, group, images):

@@ -166,8 +166,8 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
         clips = data['inputs']
         samples = data.get('data_samples')
         seeds = clip_seeds(samples, len(clips))
-        # The optimiser's autocast is on around this call; half precision
-        # would cost 8-bit pixels their last bit.
+        # The optimiser's autocast is on around this call; bfloat16 would
+        # cost 8-bit pixels their last bit.
         with torch.no_grad(), torch.autocast(clips.device.type, enabled=False):
             views = {
                 f'{group.prefix}_clips': self._make_views(clips, seeds, group)

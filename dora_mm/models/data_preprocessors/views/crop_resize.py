@@ -36,7 +36,8 @@ def resampling_matrix(start: Tensor,
                       in_size: int,
                       out_size: int,
                       interpolation: str,
-                      flip: Optional[Tensor] = None) -> Tensor:
+                      flip: Optional[Tensor] = None,
+                      dtype: torch.dtype = torch.float32) -> Tensor:
     """Weights that crop and resize one axis.
 
     ``matrix @ pixels`` is ``F.interpolate(pixels[start:start + length],
@@ -51,9 +52,10 @@ def resampling_matrix(start: Tensor,
         out_size (int): Pixels of the output axis, S.
         interpolation (str): ``'bilinear'`` or ``'bicubic'``.
         flip (Tensor, optional): bool (...), reverse the output axis.
+        dtype (torch.dtype): Of the weights, which are computed in float32.
 
     Returns:
-        Tensor: float32 (..., S, in_size); each row sums to 1.
+        Tensor: (..., S, in_size); each row sums to 1.
     """
     kernel, support = _FILTERS[interpolation]
     start, length = start.float()[..., None], length.float()[..., None]
@@ -73,8 +75,8 @@ def resampling_matrix(start: Tensor,
     start, end = start[..., None], (start + length)[..., None]
     weights.mul_((pixel > start) & (pixel < end))
     weights.div_(weights.sum(-1, keepdim=True))
-    matrix = weights.new_zeros(*center.shape, in_size)
-    return matrix.scatter_(-1, index.long(), weights)
+    matrix = weights.new_zeros(*center.shape, in_size, dtype=dtype)
+    return matrix.scatter_(-1, index.long(), weights.to(dtype))
 
 
 _resampling_matrix = FusedFunction(resampling_matrix, ())
@@ -84,7 +86,8 @@ def crop_resize(clips: Tensor,
                 boxes: Tensor,
                 out_size: int,
                 interpolation: str,
-                flips: Optional[Tensor] = None) -> Tensor:
+                flips: Optional[Tensor] = None,
+                dtype: torch.dtype = torch.float32) -> Tensor:
     """Cut V boxes out of every frame and resize them, antialiased.
 
     One code path for boxes that are shared by the frames of a clip and for
@@ -107,6 +110,9 @@ def crop_resize(clips: Tensor,
         interpolation (str): ``'bilinear'`` or ``'bicubic'``.
         flips (Tensor, optional): bool, boxes' shape without its last axis:
             mirror left and right.
+        dtype (torch.dtype): Of weights, pixels and what the first product
+            gives the second; with float16 the error is .03 of 1/255 on
+            average and below .4.
 
     Returns:
         Tensor: float32 in [0, 1] (V, B, T, C, S, S).
@@ -120,14 +126,14 @@ def crop_resize(clips: Tensor,
     matrices = _resampling_matrix(
         torch.stack((boxes[..., 0], boxes[..., 1])),
         torch.stack((boxes[..., 2], boxes[..., 3])), max(h, w), out_size,
-        interpolation, flips.bool())
+        interpolation, flips.bool(), dtype)
     rows, cols = matrices.expand(-1, -1, t, -1, -1, -1)
 
     # With the rows of all channels side by side the views of a frame share
     # its pixels in one product, and no product needs a copy of the other.
     # (B, T, H, C, W):
     pixels = clips.transpose(2, 3).to(
-        torch.float32, memory_format=torch.contiguous_format)
+        dtype, memory_format=torch.contiguous_format)
     x = torch.bmm(rows.reshape(b * t, v * out_size, -1)[..., :h],
                   pixels.view(b * t, h, c * w))
     x = torch.baddbmm(  # the product alone, from 0 - 255 to 0 - 1
@@ -137,5 +143,6 @@ def crop_resize(clips: Tensor,
         beta=0,
         alpha=1 / 255)
     x = x.view(b, t, v, out_size, c, out_size).permute(2, 0, 1, 4, 3, 5)
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    return torch.clamp(x, 0, 1, out=out)
+    out = torch.empty_like(
+        x, dtype=torch.float32, memory_format=torch.contiguous_format)
+    return out.copy_(x).clamp_(0, 1)

@@ -58,7 +58,10 @@ def to_gray_rgb(images: Tensor) -> Tensor:
     return to_gray(images).expand_as(images)
 
 
-def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
+def gaussian_blur(images: Tensor,
+                  sigma: Tensor,
+                  radius: int,
+                  dtype: torch.dtype = torch.float32) -> Tensor:
     """Separable Gaussian blur with one ``sigma`` per image.
 
     Source: PIL's ``GaussianBlur(radius=sigma)``, which the authors use, is
@@ -70,29 +73,37 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
         images (Tensor): (N, 3, H, W); H and W above ``radius``.
         sigma (Tensor): Standard deviation in pixels, positive.
         radius (int): Taps on each side.
+        dtype (torch.dtype): Of the weights and of what they are multiplied
+            by; with float16 the error is below .2 of 1/255.
 
     Returns:
-        Tensor: (N, 3, H, W).
+        Tensor: (N, 3, H, W), in the dtype of ``images``.
     """
     n, c, h, w = images.shape
     matrices = {
         size:
         _blur_matrix(sigma, _mirrored_taps(size, radius, images.device),
-                     radius)
+                     radius, dtype)
         for size in {h, w}
     }
     # A convolution would have a group for every channel of every image.
-    x = torch.bmm(images.reshape(n, c * h, w), matrices[w].transpose(1, 2))
-    return torch.matmul(matrices[h][:, None], x.view(n, c, h, w))
+    x = torch.bmm(
+        images.to(dtype).reshape(n, c * h, w), matrices[w].transpose(1, 2))
+    x = torch.matmul(matrices[h][:, None], x.view(n, c, h, w))
+    return x.to(images.dtype)
 
 
-def blur_matrix(sigma: Tensor, taps: Tensor, radius: int) -> Tensor:
+def blur_matrix(sigma: Tensor,
+                taps: Tensor,
+                radius: int,
+                dtype: torch.dtype = torch.float32) -> Tensor:
     """Weights that blur one axis, as a matrix.
 
     Args:
         sigma (Tensor): (N, 1, 1, 1), pixels.
         taps (Tensor): Of :func:`_mirrored_taps`, (3, S, S).
         radius (int): Taps on each side.
+        dtype (torch.dtype): Of the weights, which are computed in float32.
 
     Returns:
         Tensor: (N, S, S), rows sum to 1.
@@ -101,7 +112,7 @@ def blur_matrix(sigma: Tensor, taps: Tensor, radius: int) -> Tensor:
     kernel = torch.exp(-0.5 * (distance / sigma.flatten(1)).square())
     kernel = kernel * (distance <= radius)  # (N, radius + 2), the last one 0
     kernel = kernel / (2 * kernel.sum(1, keepdim=True) - 1)
-    return kernel[:, taps].sum(1)
+    return kernel[:, taps].sum(1).to(dtype)
 
 
 @lru_cache(maxsize=8)
@@ -177,8 +188,10 @@ def jitter(images: Tensor, hue: Tensor, blends: Tensor) -> Tensor:
     return images
 
 
-def apply_photometric(images: Tensor, params: PhotometricParams,
-                      max_sigma: float) -> Tensor:
+def apply_photometric(images: Tensor,
+                      params: PhotometricParams,
+                      max_sigma: float,
+                      dtype: torch.dtype = torch.float32) -> Tensor:
     """Colour jitter, grey, blur and solarise, each image with its own draw.
 
     Order as in DINO: the four jitter operations in the image's own random
@@ -190,6 +203,7 @@ def apply_photometric(images: Tensor, params: PhotometricParams,
         images (Tensor): float32 in [0, 1] (N, 3, H, W). Changed in place.
         params (PhotometricParams): N rows each.
         max_sigma (float): Largest sigma that can be drawn, in pixels.
+        dtype (torch.dtype): In which to blur, see :func:`gaussian_blur`.
 
     Returns:
         Tensor: ``images``.
@@ -210,8 +224,11 @@ def apply_photometric(images: Tensor, params: PhotometricParams,
             images.index_select(0, chosen), hue, blends.view(3, 6, *hue.shape))
         images.index_copy_(0, chosen, jittered)
     radius = blur_radius(max_sigma)
-    for rows, operation in ((gray, to_gray_rgb),
-                            (blur, lambda x: gaussian_blur(x, sigma, radius)),
+
+    def blurred(chosen: Tensor) -> Tensor:
+        return gaussian_blur(chosen, sigma, radius, dtype)
+
+    for rows, operation in ((gray, to_gray_rgb), (blur, blurred),
                             (solarized, solarize)):
         if len(rows):
             images.index_copy_(0, rows,

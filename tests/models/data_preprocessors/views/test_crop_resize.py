@@ -45,6 +45,20 @@ def test_equals_torchvision_antialiased(interpolation, out_size):
             views[v, b, t], expected.clamp(0, 1), rtol=1e-4, atol=1e-5)
 
 
+def test_in_float16_less_than_half_of_a_level_is_lost():
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randint(
+        256, (B, T, 3, H, W), dtype=torch.uint8, generator=generator)
+    boxes = _random_boxes(generator)
+    for size, interpolation in ((9, 'bilinear'), (80, 'bicubic')):
+        exact, half = (
+            crop_resize(clips, boxes, size, interpolation, dtype=dtype)
+            for dtype in (torch.float32, torch.float16))
+        assert half.dtype == torch.float32
+        error = 255 * (half - exact).abs()
+        assert error.mean() < 0.05 and error.max() < 0.4
+
+
 def test_shared_boxes_equal_repeated_boxes():
     generator = torch.Generator().manual_seed(0)
     clips = torch.randint(

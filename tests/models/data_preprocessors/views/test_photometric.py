@@ -87,6 +87,11 @@ def test_blur_equals_loops_and_torchvision(sigma):
         F.gaussian_blur(image, [2 * radius + 1] * 2, [sigma] * 2),
         rtol=0,
         atol=1e-5)
+    half = P.gaussian_blur(image[None], _column([sigma]), radius,
+                           torch.float16)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(
+        half[0], expected.float(), rtol=0, atol=0.2 / 255)
 
 
 def test_blur_is_near_pils():
