@@ -1,3 +1,4 @@
+import gc
 import io
 import json
 import os
@@ -11,12 +12,18 @@ from clean_python import ROOT
 from mmengine.registry import DefaultScope
 from PIL import Image
 from video_factory import damage, write_video
-from warm_python import leave_layout
+from warm_python import leave_out
 
 from dora_mm import config_path
 from dora_mm.video.demo_video import make_demo_video
 
-leave_layout()
+leave_out()
+
+
+def pytest_collection_finish():
+    """Spare collections what was imported, which stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session', autouse=True)

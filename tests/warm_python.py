@@ -10,6 +10,7 @@ What shell scripts and torchrun start as their interpreter can be such forks as
 well: :func:`warm_interpreter`.
 """
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -90,13 +91,18 @@ def run_warm(*command, **kwargs):
                                        errors)
 
 
-def leave_layout():
-    """Let mmengine write configs in a layout of its own.
+def leave_out():
+    """Leave out what takes long and what no test can see.
 
-    Which yapf else changes for every checkpoint, in up to 8 s.
+    The layout of configs, which yapf makes anew for every checkpoint, in up to
+    8 s; git, which mmengine starts for each; and waiting for the disk, which
+    is for a machine that loses power.
     """
     import yapf.yapflib.yapf_api as yapf
+    from mmengine.runner import runner
     yapf.FormatCode = lambda text, **_: (text, True)
+    runner.get_git_hash = lambda: 'not asked'
+    os.fsync = lambda handle: None
 
 
 def warm_interpreter(folder):
@@ -145,12 +151,17 @@ def _server(owner):
 
 
 def _serve(pipe):
+    import matplotlib.pyplot  # noqa: F401
     import mmcv  # noqa: F401
     import mmpretrain.apis  # noqa: F401
     import torch.utils.tensorboard  # noqa: F401
     import torchvision  # noqa: F401
+    from mmengine.utils.dl_utils import collect_env
 
-    leave_layout()
+    leave_out()
+    collect_env()  # asks compilers, for 1.5 s, and keeps what they say
+    gc.collect()
+    gc.freeze()  # a collection in a fork need not look at, and copy, all this
     # Programs must not find the tests' modules by chance.
     own = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if path != own]

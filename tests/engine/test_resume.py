@@ -2,6 +2,7 @@
 import copy
 import math
 import shutil
+from functools import lru_cache
 
 import pytest
 import torch
@@ -85,12 +86,13 @@ class OneLayer(BaseModel):
         pass
 
 
-@pytest.fixture
-def videos(tmp_path):
+@pytest.fixture(scope='module')
+def videos(tmp_path_factory):
     """Two files; only names and bytes count."""
+    folder = tmp_path_factory.mktemp('videos')
     for name in ('b.mp4', 'a.mp4'):
-        (tmp_path / name).write_bytes(name.encode() * 99)
-    return [str(tmp_path / 'b.mp4'), str(tmp_path / 'a.mp4')]
+        (folder / name).write_bytes(name.encode() * 99)
+    return [str(folder / 'b.mp4'), str(folder / 'a.mp4')]
 
 
 def train(folder, videos, stop=math.inf, resume=None, **changes):
@@ -159,7 +161,10 @@ def check_equal(one, other):
 @pytest.mark.parametrize('accumulation', [1, 4])
 def test_equal(tmp_path, videos, accumulation):
     """Killed at 2, 5, 6 and 7 of 12 iterations, in a folder that moves."""
-    options = {'optim_wrapper.accumulative_counts': accumulation}
+    options = {
+        'optim_wrapper.accumulative_counts': accumulation,
+        'model.backbone.arch.num_layers': 1
+    }
     _, whole = train(tmp_path / 'whole', videos, **options)
     folder = tmp_path / 'parts'
     resume = None
@@ -217,57 +222,64 @@ MATRIX = {
 }
 
 
-@pytest.fixture
-def join(monkeypatch):
-    """Let runs of this process be a rank of several."""
+@pytest.fixture(scope='module')
+def ranks(videos, tmp_path_factory):
+    """Train a plan once: its folders, and its records by iteration.
 
-    def join(rank, world):
-        for module in ('dora_mm.datasets.samplers.clip_sampler',
-                       'mmengine.runner.runner'):
-            monkeypatch.setattr(f'{module}.get_dist_info',
-                                lambda: (rank, world))
-
-    return join
-
-
-@pytest.mark.parametrize('place', ['inside', 'boundary'])
-@pytest.mark.parametrize('name', MATRIX)
-def test_matrix(tmp_path, videos, join, name, place):
-    """Rates, decay, momentum and clips are those of a run of that plan.
-
-    Of several ranks each is a run of its own here. All clips of an epoch are
-    seen once, by the runs before and after together.
+    Of several ranks each is a run of its own here; a record has the clips of
+    all of them.
     """
 
-    def ranks(folder, options, *args):
-        """Records by iteration, with the clips of all ranks."""
+    @lru_cache(maxsize=None)
+    def train_once(options, resume):
         options = dict(options, model=dict(type='OneLayer'))
         files = videos[::-1] if options.pop('reverse', False) else videos
         world, found = options.pop('world', 1), {}
+        folders = [tmp_path_factory.mktemp('run') for _ in range(world)]
         for rank in range(world):
-            join(rank, world)
-            records, _ = train(tmp_path / f'{folder}{rank}', files, *args,
-                               **options)
+            with pytest.MonkeyPatch.context() as patch:
+                for module in ('dora_mm.datasets.samplers.clip_sampler',
+                               'mmengine.runner.runner'):
+                    patch.setattr(f'{module}.get_dist_info',
+                                  lambda: (rank, world))
+                records, _ = train(folders[rank], files, math.inf, resume,
+                                   **options)
             for step, record in records.items():
                 others = found.get(step, dict(clips=[]))['clips']
                 record['clips'] = sorted(others + record['clips'])
                 found[step] = record
-        return found
+        return folders, found
 
+    return lambda options, resume=None: train_once(
+        tuple(options.items()), resume)
+
+
+@pytest.mark.parametrize('place', ['inside', 'boundary'])
+@pytest.mark.parametrize('name', MATRIX)
+def test_matrix(ranks, name, place):
+    """Rates, decay, momentum and clips are those of a run of that plan.
+
+    All clips of an epoch are seen once, by the runs before and after together.
+    """
     saved, present = MATRIX[name]
-    present = {'default_hooks.checkpoint.interval': 99, **present}
     world = saved.get('world', 1)
     step = 12 // (world * saved.get(BATCH, 2))  # of an epoch
     stop = step if place == 'boundary' else step * 2 // 3
-    saved = {'default_hooks.checkpoint.interval': stop, **saved}
-    before = ranks('saved', saved, stop)
-    path = tmp_path / f'saved0/iter_{stop}.pth'
+    keep = 'default_hooks.checkpoint.'
+    folders, before = ranks({
+        f'{keep}interval': step // 3,
+        f'{keep}max_keep_ckpts': -1,
+        **saved
+    })
+    path = folders[0] / f'iter_{stop}.pth'
+    present = {f'{keep}interval': 99, **present}
     if name == 'order of the videos' and place == 'inside':
         with pytest.raises(ValueError, match='order of the videos.*b.mp4'):
-            ranks('present', present, math.inf, path)
+            ranks(present, path)
         return
-    after = ranks('present', present, math.inf, path)
-    plan = ranks('plan', present)
+    _, after = ranks(present, path)
+    _, plan = ranks(present)
+    before = {i: record for i, record in before.items() if i < stop}
     first = stop * 12 // step // len(plan[0]['clips'])
     assert sorted(after) == list(range(first, max(plan) + 1))
     for number, record in after.items():
@@ -325,32 +337,31 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope='module')
+def saved(videos, tmp_path_factory):
+    """A run that was killed in its second epoch: its folder."""
+    folder = tmp_path_factory.mktemp('saved') / 'run'
+    train(folder, videos, 8)
+    return folder
+
+
 @pytest.mark.parametrize('name', REFUSED)
-def test_refused(tmp_path, videos, name):
+def test_refused(videos, saved, name):
     change, message = REFUSED[name]
-    train(tmp_path / 'run', videos, 8)
-    files = {p: p.read_bytes() for p in (tmp_path / 'run').glob('*.pth')}
+    files = {p: p.read_bytes() for p in saved.glob('*.pth')}
     with pytest.raises(ValueError, match=message) as error:
-        train(
-            tmp_path / 'run',
-            videos,
-            resume=tmp_path / 'run/iter_8.pth',
-            **change)
+        train(saved, videos, resume=saved / 'iter_8.pth', **change)
     assert 'iter_8.pth must fit' in str(error.value)
-    assert files == {
-        p: p.read_bytes()
-        for p in (tmp_path / 'run').glob('*.pth')
-    }
+    assert files == {p: p.read_bytes() for p in saved.glob('*.pth')}
 
 
-def test_videos_are_compared_by_content(tmp_path, videos):
-    train(tmp_path / 'run', videos, 4)
-    resume = tmp_path / 'run/iter_4.pth'
+def test_videos_are_compared_by_content(tmp_path, videos, saved):
+    resume = saved / 'iter_8.pth'
     moved = tmp_path / 'moved'
     moved.mkdir()
     paths = [shutil.copy(video, moved) for video in videos]
-    after, _ = train(tmp_path / 'run', paths, 5, resume=resume)
-    assert min(after) == 4
+    after, _ = train(tmp_path / 'run', paths, 9, resume=resume)
+    assert min(after) == 8
     (moved / 'a.mp4').write_bytes(b'a.mp3' * 99)  # as long
     with pytest.raises(ValueError, match='videos .*a.mp4'):
         train(tmp_path / 'run', paths, resume=resume)
@@ -382,11 +393,10 @@ def test_videos_are_compared_by_content(tmp_path, videos):
      'param_schedulers.0.last_step: saved nothing, present'),
     (lambda c: c['param_schedulers'].pop(), 'param_schedulers: saved 1'),
 ])
-def test_damaged_contents_are_refused(tmp_path, videos, spoil, message):
+def test_damaged_contents_are_refused(tmp_path, videos, saved, spoil, message):
     """A segmentation fault, or random parts that are trained, before."""
-    train(tmp_path / 'run', videos, 2)
-    path = tmp_path / 'run/iter_2.pth'
-    checkpoint = torch.load(path, weights_only=False)
+    path = tmp_path / 'iter_8.pth'
+    checkpoint = torch.load(saved / path.name, weights_only=False)
     spoil(checkpoint)
     torch.save(checkpoint, path)
     with pytest.raises(ValueError, match=message):
