@@ -16,13 +16,13 @@ cd "$root" || exit
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
-batches=(32 64 128) search=(64 32) clips=32 frames=40 workers=14 read=1500
-steps=4
+batches=(32 64) search=(64 32) clips=32 frames=24 workers=14 read=1500
+steps=2
 size=(--dtype bf16) step=("${size[@]}") total=530 slower=1
 # Drawing takes long, so few frames are drawn, and repeated.
-video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 1)
+video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 0.5)
 # Wherever the repeated part begins, there is a cut.
-train=(train_dataloader.dataset.video="$out/store/walk_1min.mp4"
+train=(train_dataloader.dataset.video="$out/store/walk_0.5min.mp4"
     train_dataloader.dataset.across_cuts=True)
 if [[ -z ${TINY:-} ]]; then
     seconds=10
@@ -37,7 +37,7 @@ else
     step=("${size[@]}" --repeats 1)
     video=(--size 160 96 --seconds 5 --fps 10 --loop-minutes 0.2)
     seconds=1 total=3600 slower=10
-    train=("${train[@]/1min/0.2min}"
+    train=("${train[@]/0.5min/0.2min}"
         train_dataloader.batch_size=2 train_dataloader.num_workers=1
         train_dataloader.dataset.clip_len=2
         train_dataloader.dataset.frame_stride=5 model.backbone.arch=deit-tiny
@@ -103,7 +103,7 @@ piece step_released_way 80 "$python" benchmarks/step.py "${device[@]}" \
 for dtype in float32 bfloat16; do
     piece davis_$dtype 40 "$python" benchmarks/davis_speed.py \
         "$out/frames" "$out/mask.png" "${device[@]}" --number "$frames" \
-        --dtype $dtype --repeats 2 --out "$out/davis_$dtype.json"
+        --dtype $dtype --repeats 1 --out "$out/davis_$dtype.json"
 done
 piece guards 60 "$python" benchmarks/guards.py "${device[@]}" "${size[@]}" \
     --batch "${batches[0]}" --steps "$steps"
@@ -113,7 +113,7 @@ piece step_vit-s16_wt 70 "$python" benchmarks/step.py "${device[@]}" \
     "${step[@]}" --config dora/vit-s16_wt.py --ways ours \
     --batches "${batches[0]}" --out "$out/step_vit-s16_wt.json"
 ((${#batches[@]} > 1)) &&
-    piece step_larger 90 "$python" benchmarks/step.py "${device[@]}" \
+    piece step_larger 70 "$python" benchmarks/step.py "${device[@]}" \
         "${step[@]}" --config "$released" --ways ours \
         --batches "${batches[@]:1}" --out "$out/step_larger.json"
 
