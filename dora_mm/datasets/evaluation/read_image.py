@@ -151,7 +151,6 @@ def open_image(data: bytes,
     try:
         _check_png(data)
         _check_jpeg(data)
-        _check_jpeg(data)
         image = Image.open(io.BytesIO(data))
         turns, kind = 1, image.format
         if kind == 'TIFF':

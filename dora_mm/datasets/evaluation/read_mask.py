@@ -8,6 +8,8 @@ from PIL import Image
 from .read_image import open_image, read_bytes
 
 VOID = 255  # neither an object nor background
+# PIL's names of what a TIFF may be coded by.
+_LOSSY_TIFF = ('jpeg', 'tiff_jpeg')
 
 
 def read_mask(path: Union[str, PathLike],
@@ -33,9 +35,10 @@ def read_mask(path: Union[str, PathLike],
 
     Raises:
         ValueError: If the file cannot be read, is of another form, or has a
-            number above 255 or a colour that the palette lacks; or if its
-            numbers cannot be told: from JPEG, from 2 or 4 bits of grey, and
-            from 16 bits of colour.
+            number below 0 or above 255, or a colour that the palette lacks;
+            or if its numbers cannot be told: from what is stored with loss
+            (JPEG, also in TIFF, and WebP), from 2 or 4 bits of grey, and from
+            16 bits of colour.
     """
     pixels = _stored(path)
     if pixels.ndim == 3 and palette is None and _is_grey(pixels):
@@ -43,9 +46,10 @@ def read_mask(path: Union[str, PathLike],
         if ((grey < below) | (grey == VOID)).all():
             pixels = grey
     if pixels.ndim == 2:
-        if pixels.max(initial=0) > 255:
-            raise ValueError(f'{path} must hold numbers up to 255, but got '
-                             f'{pixels.max()}: check that it is a mask')
+        wrong = pixels[(pixels < 0) | (pixels > 255)]
+        if len(wrong):
+            raise ValueError(f'{path} must hold numbers from 0 to 255, but '
+                             f'got {wrong[0]}: check that it is a mask')
         return pixels.astype(np.uint8)
     known = _codes(voc_palette() if palette is None else palette)
     order = np.argsort(known)
@@ -121,8 +125,15 @@ def _stored(path: Union[str, PathLike]) -> np.ndarray:
 
 
 def _check_exact(data: bytes, path: Union[str, PathLike]) -> None:
-    """PIL stretches what has not 8 bits, and JPEG changes what it stores."""
+    """PIL stretches what has not 8 bits, and some files are changed when they
+    are written."""
     with Image.open(io.BytesIO(data)) as image:
+        coding = image.info.get('compression')
+        if coding in _LOSSY_TIFF or (image.format == 'WEBP'
+                                     and _is_lossy_webp(data)):
+            raise ValueError(
+                f'{path} must hold its numbers or colours as they are, but '
+                f'is a {image.format} stored with loss: save masks as PNG')
         for codec, _, _, args in image.tile:
             raw, *others = args if isinstance(args, tuple) else (args, )
             if codec == 'jpeg' or (
@@ -134,6 +145,18 @@ def _check_exact(data: bytes, path: Union[str, PathLike]) -> None:
                     f'{path} must hold its numbers or colours as they are, '
                     f'but is a {image.format} of {raw}: save masks as PNG, '
                     'as palette images or with 8 bits a channel')
+
+
+def _is_lossy_webp(data: bytes) -> bool:
+    """Whether a picture in it is coded as in the video format VP8."""
+    place = 12
+    while place + 8 <= len(data):
+        # in a moving one each picture is in a part of its own
+        if data[place:place + 4] in (b'VP8 ', b'ANMF'):
+            return True
+        size = int.from_bytes(data[place + 4:place + 8], 'little')
+        place += 8 + size + size % 2
+    return False
 
 
 def _is_grey(pixels: np.ndarray) -> bool:

@@ -119,10 +119,33 @@ def test_numbers_that_a_decoder_changes(tmp_path):
                 read(path)
 
 
+LOSSY = dict(
+    webp=dict(format='WEBP'),
+    webp_with_profile=dict(format='WEBP', icc_profile=b'profile'),
+    tiff=dict(format='TIFF', compression='jpeg'))
+
+
+@pytest.mark.parametrize('form', LOSSY)
+def test_what_is_stored_with_loss(tmp_path, form):
+    """A WebP of 0, 1, 2, 3, 4 came out as 2, 2, 2, 2, 0."""
+    path = tmp_path / 'a.png'
+    FORMS['grey_in_rgb'].save(path, **LOSSY[form])
+    for read in (read_mask, mask_palette):
+        with pytest.raises(ValueError, match='stored with loss: save masks'):
+            read(path)
+    options = dict(lossless=True, compression='tiff_lzw')
+    FORMS['grey_in_rgb'].save(path, **dict(LOSSY[form], **options))
+    assert np.array_equal(read_mask(path), NUMBERS)
+
+
 def test_what_is_no_mask(tmp_path):
     Image.fromarray(np.full((4, 4), 300, np.uint16)).save(tmp_path / 'a.png')
-    with pytest.raises(ValueError, match='numbers up to 255, but got 300'):
+    with pytest.raises(ValueError, match='from 0 to 255, but got 300'):
         read_mask(tmp_path / 'a.png')
+    # cast to uint8 it would be void
+    Image.fromarray(np.full((4, 4), -1, np.int32)).save(tmp_path / 'a.tif')
+    with pytest.raises(ValueError, match='from 0 to 255, but got -1'):
+        read_mask(tmp_path / 'a.tif')
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / 'b.png')
     with pytest.raises(ValueError, match='1600 colours: save masks as pal'):
