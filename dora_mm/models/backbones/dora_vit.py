@@ -13,11 +13,12 @@ from dora_mm.registry import MODELS
 from ..utils import TrackFeatures, resize_pos_embed_dino
 from ..utils.layer_compiler import call_layer
 from ..utils.recompute import recompute
-from ..utils.setting_checks import check_choice, check_integer, check_prob
+from ..utils.setting_checks import check_choice, check_prob
 from .lean_encoder_layer import LeanEncoderLayer, draw_paths
 from .linear_patch_embed import LinearPatchEmbed
-from .loaded_weights import check_shapes, published_grid, say_grid
+from .loaded_weights import check_grid, check_shapes, published_grid, say_grid
 from .masked_tokens import drop_hidden_patches, mask_patches, mask_pixels
+from .vit_sizes import check_sizes
 
 
 @MODELS.register_module()
@@ -84,7 +85,7 @@ class DoRAViT(VisionTransformer):
                  bf16_tokens: bool = True,
                  **kwargs: Any) -> None:
         check_prob('drop_path_rate', kwargs.get('drop_path_rate', 0.))
-        _check_sizes(arch, kwargs)
+        check_sizes(arch, kwargs)
         super().__init__(arch=arch, **kwargs)
         self._pretrained_grid = None
         self._register_state_dict_hook(say_grid)
@@ -286,14 +287,9 @@ class DoRAViT(VisionTransformer):
             super()._prepare_pos_embed(state_dict, prefix, local_metadata,
                                        *args, **kwargs)
             return
-        patches = loaded.shape[1] - self.num_extra_tokens
-        if grid is None or grid[0] * grid[1] != patches:
-            raise ValueError(
-                f'{prefix}pos_embed must say its grid to be resized, but '
-                f'holds {patches} patch positions without one, and this model '
-                f'has {self.patch_resolution[0]} x {self.patch_resolution[1]}'
-                ': build it with the img_size that the checkpoint was trained '
-                'with, or publish that with tools/publish_backbone.py')
+        check_grid(f'{prefix}pos_embed',
+                   loaded.shape[1] - self.num_extra_tokens, grid,
+                   self.patch_resolution)
         state_dict[prefix + 'pos_embed'] = resize_pos_embed(
             loaded, grid, self.patch_resolution, self.interpolate_mode,
             self.num_extra_tokens)
@@ -388,27 +384,6 @@ class DoRAViT(VisionTransformer):
         with torch.autocast(query.device.type, enabled=False):
             attn = (query @ key.float().mT).softmax(dim=-1)  # (B, H, 1, 1 + N)
         return attn[:, :, 0, 1:]
-
-
-def _check_sizes(arch: Union[str, dict], settings: Dict[str, Any]) -> None:
-    """Refuse sizes that no ViT has, by name; see :class:`DoRAViT`."""
-    if isinstance(arch, dict):
-        for name, size in arch.items():
-            check_integer(f'arch.{name}', size, 1)
-        heads = arch.get('num_heads', 1)
-        if arch.get('embed_dims', heads) % heads:
-            raise ValueError(
-                'arch.embed_dims must be a multiple of arch.num_heads, but '
-                f'got {arch["embed_dims"]} with {heads}: change one of them')
-    patch = check_integer('patch_size', settings.get('patch_size', 16), 1)
-    size = settings.get('img_size', 224)
-    for side in size if isinstance(size, (list, tuple)) else [size]:
-        check_integer('img_size', side, patch)
-        if side % patch:  # the stock class pads, so that the grid is larger
-            below = side - side % patch
-            raise ValueError(
-                f'img_size must be a multiple of patch_size {patch}, but got '
-                f'{size}: take {below} or {below + patch} for {side}')
 
 
 def _kept_bytes(x: Tensor) -> int:

@@ -46,3 +46,25 @@ def published_grid(path: str) -> Optional[Tuple[int, int]]:
     size = arch['img_size']
     size = (size, size) if isinstance(size, int) else size
     return tuple(side // arch['patch_size'] for side in size)
+
+
+def check_grid(name: str, patches: int, grid: Optional[Tuple[int, int]],
+               present: Tuple[int, int]) -> None:
+    """Refuse to resize position embeddings whose grid is not known.
+
+    Args:
+        name (str): Of the tensor.
+        patches (int): That it has positions of.
+        grid (tuple[int, int], optional): Its rows and columns, if something
+            says them.
+        present (tuple[int, int]): Rows and columns of this model.
+
+    Raises:
+        ValueError: If the grid is not known, or is not of the patches.
+    """
+    if grid is None or grid[0] * grid[1] != patches:
+        raise ValueError(
+            f'{name} must say its grid to be resized, but holds {patches} '
+            f'patch positions without one, and this model has {present[0]} x '
+            f'{present[1]}: build it with the img_size that the checkpoint '
+            'was trained with, or publish that with tools/publish_backbone.py')
