@@ -46,14 +46,18 @@ for step in _base_.test_pipeline:
 val_dataloader['dataset']['pipeline'] = _base_.test_pipeline
 """
 MASK_RCNN = BASE.replace('NAME', 'mask-rcnn_vit-s16_fpn_1x_coco') + """
-model['roi_head'] = dict(bbox_head=dict(fc_out_channels=256))
+model['roi_head'] = dict(
+    bbox_head=dict(fc_out_channels=256),
+    mask_head=dict(num_convs=1, conv_out_channels=32))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 train_cfg = dict(max_epochs=8, val_interval=8)
 default_hooks['checkpoint'] = dict(interval=8)
 """
 CASCADE = BASE.replace('NAME', 'cascade-mask-rcnn_vit-s16_fpn_1x_coco') + """
 model['backbone']['frozen_stages'] = 12
-model['roi_head'] = dict(bbox_head=_base_.model.roi_head.bbox_head)
+model['roi_head'] = dict(
+    bbox_head=_base_.model.roi_head.bbox_head,
+    mask_head=dict(num_convs=1, conv_out_channels=32))
 for head in model['roi_head']['bbox_head']:
     head.update(fc_out_channels=64)
 # Nothing to recompute for: no gradient passes through a frozen backbone.

@@ -11,6 +11,7 @@ import pytest
 from clean_python import ROOT
 from matplotlib.figure import Figure
 from PIL import Image
+from warm_python import run_warm, warm_interpreter
 
 from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
                                               text_table)
@@ -77,9 +78,18 @@ def data(tmp_path):
     return tmp_path / 'data'
 
 
-def test_command(data, tmp_path, run_tool):
-    done = run_tool('evaluate_all.py', 'colour', '--data', data, '--out-dir',
-                    tmp_path / 'out')
+# What the tool starts is warm as well.
+WARM = """
+import runpy, sys
+sys.executable, tool, *sys.argv[1:] = sys.argv[1:]
+runpy.run_path(tool, run_name='__main__')
+"""
+
+
+def test_command(data, tmp_path):
+    done = run_warm('-c', WARM, warm_interpreter(tmp_path),
+                    ROOT / 'tools/evaluate_all.py', 'colour', '--data', data,
+                    '--out-dir', tmp_path / 'out')
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / 'out/results.json').read_text())
     assert found['names'] == ['colour']
