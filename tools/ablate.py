@@ -9,7 +9,8 @@ colours only. --untrained adds arms of the random weights that configs start
 from. The first is the reference: the table has means and their spread over
 seeds, and differences from the reference, paired over the sequences of a video
 benchmark; a difference below two standard deviations of the seeds is called
-none. One seed of all arms is trained and evaluated before the next. May be
+none. One seed of all arms is trained and evaluated before the next; where
+trainings fail, the others of the seed are finished before it ends. May be
 killed: the same command goes on where it stopped. Evaluations are those of
 tools/evaluate_all.py. Written to --out-dir after each seed: ablation.txt and
 ablation.json.
@@ -17,9 +18,7 @@ ablation.json.
 import argparse
 import hashlib
 import json
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
@@ -31,6 +30,7 @@ from dora_mm.utils.number_options import integer
 from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
+from dora_mm.utils.run_side_by_side import run_program, run_side_by_side
 from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
 
@@ -118,8 +118,7 @@ def train(config: Path, quiet: bool) -> Path:
             sys.executable, TOOLS / 'train.py', config, '--work-dir', folder,
             '--resume'
         ]
-        stdout = subprocess.DEVNULL if quiet else None
-        if subprocess.run(list(map(str, command)), stdout=stdout).returncode:
+        if run_program(command, quiet):
             raise RuntimeError(f'the training of {config.parent.name} failed: '
                                f'see above and {folder}')
         write_json(stamp, dict(checkpoint=newest_checkpoint(folder).name))
@@ -143,7 +142,7 @@ def evaluate(args: argparse.Namespace, arms: Dict[str, Dict[str,
         command += ['--only', *args.only]
     if args.evaluation_options:
         command += ['--cfg-options', *args.evaluation_options]
-    if subprocess.run(list(map(str, command))).returncode:
+    if run_program(command):
         raise RuntimeError('an evaluation failed: see above')
     return out
 
@@ -228,11 +227,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             if name in args.untrained:
                 untrained = f'{name}-untrained'
                 arms[untrained][f'{untrained}_s{seed}'] = str(configs[name])
-        with ThreadPoolExecutor(args.jobs) as pool:
-            checkpoints = pool.map(
-                partial(train, quiet=args.jobs > 1), configs.values())
-            for name, path in zip(configs, checkpoints):
-                arms[name][f'{name}_s{seed}'] = str(path)
+        checkpoints = run_side_by_side(
+            [partial(train, path, args.jobs > 1) for path in configs.values()],
+            args.jobs)
+        for name, path in zip(configs, checkpoints):
+            arms[name][f'{name}_s{seed}'] = str(path)
         compare(args, evaluate(args, arms), arms)
 
 

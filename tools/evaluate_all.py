@@ -16,10 +16,9 @@ and results.png.
 import argparse
 import hashlib
 import json
-import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from mmengine.config import Config
@@ -31,6 +30,7 @@ from dora_mm.utils.checkpoint_options import add_key_option
 from dora_mm.utils.number_options import integer
 from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
+from dora_mm.utils.run_side_by_side import run_program, run_side_by_side
 from dora_mm.utils.shipped_configs import config_path, find_config
 from dora_mm.utils.write_json import write_json
 
@@ -121,6 +121,9 @@ def run(item, checkpoint, args, folder):
 
     Returns:
         float: The number of the table.
+
+    Raises:
+        RuntimeError: The process failed.
     """
     name = f'{item.title} of {checkpoint}'
     stamp, known = identity(item, checkpoint, args), folder / 'finished.json'
@@ -137,10 +140,8 @@ def run(item, checkpoint, args, folder):
     ]
     if args.cfg_options:
         command += ['--cfg-options', *args.cfg_options]
-    stdout = subprocess.DEVNULL if args.jobs > 1 else None
-    done = subprocess.run(list(map(str, command)), stdout=stdout)
-    if done.returncode:
-        raise SystemExit(f'error: {name} failed')
+    if run_program(command, args.jobs > 1):
+        raise RuntimeError(f'{name} failed: see above and {folder}')
     write_json(known, stamp)
     return read_value(item, folder)
 
@@ -190,12 +191,13 @@ def evaluate(args):
     columns = list(dict.fromkeys(args.names))
     for item in found:
         values = [[] for _ in columns]
-        with ThreadPoolExecutor(args.jobs) as pool:
-            numbers = pool.map(
-                lambda checkpoint, folder: run(item, checkpoint, args, folder),
-                args.checkpoints, folders(args, item))
-            for name, number in zip(args.names, numbers):
-                values[columns.index(name)].append(number)
+        numbers = run_side_by_side([
+            partial(run, item, checkpoint, args, folder)
+            for checkpoint, folder in zip(args.checkpoints,
+                                          folders(args, item))
+        ], args.jobs)
+        for name, number in zip(args.names, numbers):
+            values[columns.index(name)].append(number)
         rows.append(
             dict(
                 title=item.title,

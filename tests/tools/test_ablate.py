@@ -62,7 +62,7 @@ def programs(monkeypatch):
     """train.py and evaluate_all.py in a few lines; what ran."""
     ran = []
 
-    def run(command, stdout=None):
+    def run(command, stdout=None, **_):
         name = Path(command[1]).name
         if name == 'train.py':
             folder = Path(command[command.index('--work-dir') + 1])
@@ -141,11 +141,27 @@ def test_failures_and_mistakes(programs, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit):
             main([*wrong, *rest])
         assert message in capsys.readouterr().err
-    monkeypatch.setattr(subprocess, 'run',
-                        lambda command, stdout: SimpleNamespace(returncode=1))
-    with pytest.raises(RuntimeError, match='training of a_s0_.* failed'):
-        main(['a=dora/vit-t16_demo', *rest])
-    assert not list(tmp_path.rglob('trained.json'))
+
+
+@pytest.mark.parametrize('jobs', '12')
+def test_trainings_that_fail(programs, tmp_path, monkeypatch, jobs):
+    """Each is named, those behind it are trained, and nothing is compared."""
+    main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, 'run', lambda command, **kwargs: run(command, **kwargs)
+        if '/b_s0_' in command[2] else SimpleNamespace(returncode=1))
+    arms = [f'{name}=dora/vit-t16_demo' for name in 'abc']
+    with pytest.raises(
+            RuntimeError, match='of a_s0_.* failed.*; .* of c_s0_.* failed'):
+        main([
+            *arms, '--jobs', jobs, '--data',
+            str(tmp_path), '--out-dir',
+            str(tmp_path / 'out')
+        ])  # yapf: disable
+    trained, = tmp_path.rglob('trained.json')
+    assert trained.parent.name.startswith('b_s0_')
+    assert programs == ['train b_s0']
 
 
 def test_jobs_side_by_side(programs, tmp_path, monkeypatch):
@@ -153,7 +169,7 @@ def test_jobs_side_by_side(programs, tmp_path, monkeypatch):
     main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
     meeting, run = threading.Barrier(2), subprocess.run
 
-    def meet(command, stdout=None):
+    def meet(command, stdout=None, **_):
         if Path(command[1]).name == 'train.py':
             assert stdout == subprocess.DEVNULL
             meeting.wait(timeout=30)

@@ -105,7 +105,7 @@ def calls(monkeypatch):
     """Commands that ran tools/test.py; run n gives n per cent."""
     commands = []
 
-    def test_py(command, stdout):
+    def test_py(command, stdout, **_):
         folder = Path(command[command.index('--work-dir') + 1])
         commands.append(tuple(map(str, command)))
         folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def test_jobs_side_by_side(evaluate_all, calls, tmp_path, monkeypatch):
     done['d'].set()
     run = subprocess.run
 
-    def last_first(command, stdout):
+    def last_first(command, stdout, **_):
         name = Path(command[3]).stem
         assert done[chr(ord(name) + 1)].wait(timeout=30)
         found = run(command, stdout=stdout)
@@ -189,6 +189,24 @@ def test_jobs_side_by_side(evaluate_all, calls, tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, 'run', last_first)
     assert evaluate_all(*files, '--jobs', '3') == (['a', 'b', 'c'],
                                                    [[3], [2], [1]])
+
+
+@pytest.mark.parametrize('jobs', '12')
+def test_those_that_fail_are_named(evaluate_all, calls, tmp_path, monkeypatch,
+                                   jobs):
+    """And those behind them are measured and kept."""
+    files = [tmp_path / f'{name}.pth' for name in 'abc']
+    for file in files:
+        file.write_bytes(b'weights')
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, 'run', lambda command, **kwargs: run(command, **kwargs)
+        if command[3] == str(files[1]) else SimpleNamespace(returncode=1))
+    with pytest.raises(
+            RuntimeError, match=r'of .*a\.pth failed.*; .*c\.pth failed'):
+        evaluate_all(*files, '--jobs', jobs)
+    monkeypatch.setattr(subprocess, 'run', run)
+    assert evaluate_all(*files) == (['a', 'b', 'c'], [[2], [1], [3]])
 
 
 def test_mistakes_are_named(tmp_path, run_tool):
