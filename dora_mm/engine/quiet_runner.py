@@ -1,6 +1,7 @@
 import functools
 import logging
 import shutil
+import traceback
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator
 
@@ -45,8 +46,8 @@ def naming(section: str, build: Callable) -> Callable:
         except OSError:
             raise
         except Exception as error:
-            if ' must ' in str(error) and 'but got' in str(error):
-                raise  # it names its setting
+            if _is_ours(error):
+                raise  # it names its setting or its file
             reason = str(error).strip().partition('\n')[0]
             raise ValueError(
                 f'{section} must have settings that it can be built from, but '
@@ -54,6 +55,14 @@ def naming(section: str, build: Callable) -> Callable:
             ) from error
 
     return named
+
+
+def _is_ours(error: Exception) -> bool:
+    if ' must ' in str(error) and 'but got' in str(error):
+        return True
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    place = frame.f_globals.get('__name__', '')
+    return isinstance(error, ValueError) and place.startswith('dora_mm.')
 
 
 class QuietRunner(Runner):

@@ -6,7 +6,9 @@ import torch
 from mmengine.fileio import get_file_backend
 from tiny import build_model, build_runner
 
+from dora_mm.checkpoints.safe_load import load_trusted
 from dora_mm.engine import DecayGroupsConstructor, WarmupCosineScheduler
+from dora_mm.engine.quiet_runner import naming
 
 
 def test_decay_groups():
@@ -37,6 +39,17 @@ def test_warmup_must_fit():
     with pytest.raises(ValueError, match='by_epoch'):
         WarmupCosineScheduler.build_iter_from_epoch(
             optimizer, 'lr', 0., end=3, epoch_length=2, by_epoch=False)
+
+
+def test_a_damaged_checkpoint_is_no_fault_of_the_config(tmp_path):
+    """It was said to be corrected by model.*"""
+    path = tmp_path / 'a.pth'
+    torch.save(torch.zeros(1000), path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match='^[^:]*a.pth cannot be read as'):
+        naming('model', load_trusted)(path)
+    with pytest.raises(ValueError, match='^optim_wrapper must .*-1'):
+        naming('optim_wrapper', torch.optim.SGD)([torch.zeros(1)], lr=-1)
 
 
 def test_loop_wants_a_sampler_that_skips_and_a_whole_batch(tmp_path):
