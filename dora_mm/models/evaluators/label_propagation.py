@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from dora_mm.utils.check_finite import check_finite
+from ..utils.setting_checks import check_integer
 from .propagate_labels import (decode_labels, nearest, propagate_labels,
                                window_bias)
 
@@ -64,12 +65,11 @@ class LabelPropagation(BaseModel):
                  dtype: str = 'float32',
                  protocol: str = 'dino') -> None:
         super().__init__()
-        frames = 1 if batch_frames is None else batch_frames
-        if min(num_context, topk, frames) < 1 or radius < 0:
-            raise ValueError(
-                'num_context, topk and batch_frames must be at least 1 and '
-                f'radius at least 0, but got {num_context}, {topk}, '
-                f'{batch_frames} and {radius}')
+        check_integer('num_context', num_context, 1)
+        check_integer('radius', radius, 0)
+        check_integer('topk', topk, 1)
+        if batch_frames is not None:
+            check_integer('batch_frames', batch_frames, 1)
         if dtype not in ('float32', 'bfloat16', 'float16'):
             raise ValueError('dtype must be float32, bfloat16 or float16, but '
                              f'got {dtype!r}: take float32 on a CPU')

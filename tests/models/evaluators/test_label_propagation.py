@@ -261,6 +261,22 @@ def test_the_backbone_alone_works_in_another_precision(dtype):
         torch.testing.assert_close(feature, exact, atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize('wrong', [
+    dict(batch_frames=1.5),
+    dict(batch_frames='2'),
+    dict(batch_frames=0),
+    dict(num_context=True),
+    dict(topk=2.),
+    dict(radius=-1),
+])
+def test_what_is_no_count_is_refused(wrong):
+    """1.5 frames ended in the first video, with an error of torch's."""
+    (name, value), = wrong.items()
+    with pytest.raises(
+            ValueError, match=f'{name} must be an integer .* got {value!r}'):
+        LabelPropagation(None, (0., ) * 3, (1., ) * 3, **wrong)
+
+
 def test_unknown_precision_is_refused():
     with pytest.raises(ValueError, match='dtype must be float32, bfloat16'):
         LabelPropagation(None, (0., ) * 3, (1., ) * 3, dtype='int8')
