@@ -113,7 +113,8 @@ def train(config: Path, quiet: bool) -> Path:
     folder = config.parent / 'training'
     stamp = config.parent / 'trained.json'
     if not stamp.is_file():
-        print(f'{config.parent.name}: training', flush=True)
+        # In one piece, as others print beside it.
+        print(f'{config.parent.name}: training\n', end='', flush=True)
         command = [
             sys.executable, TOOLS / 'train.py', config, '--work-dir', folder,
             '--resume'

@@ -128,9 +128,10 @@ def run(item, checkpoint, args, folder):
     name = f'{item.title} of {checkpoint}'
     stamp, known = identity(item, checkpoint, args), folder / 'finished.json'
     if read_json(known) == stamp:
-        print(f'{name}: kept from {folder}', flush=True)
+        # In one piece, as others print beside it.
+        print(f'{name}: kept from {folder}\n', end='', flush=True)
         return read_value(item, folder)
-    print(f'{name}: running', flush=True)
+    print(f'{name}: running\n', end='', flush=True)
     command = [
         sys.executable,
         Path(__file__).with_name('test.py'),

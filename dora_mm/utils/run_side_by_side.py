@@ -2,12 +2,13 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor, wait
 from os import PathLike
 from typing import Callable, List, Sequence, TypeVar, Union
 
 Result = TypeVar('Result')
-_LIBC = ctypes.CDLL(None)
+_LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
@@ -44,7 +45,7 @@ def run_program(command: Sequence[Union[str, int, PathLike]],
     """Run a program that ends when this one does, even if this one is killed.
 
     Left alone it would go on writing where the same command, given again,
-    writes as well.
+    writes as well. Only Linux can end it.
 
     Args:
         command (Sequence[str | int | Path]): The program and its arguments.
@@ -56,6 +57,7 @@ def run_program(command: Sequence[Union[str, int, PathLike]],
     """
     parent = os.getpid()
 
+    # Linux looks at the thread, which waits here as long as the program runs.
     def end_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it was too late
@@ -64,4 +66,4 @@ def run_program(command: Sequence[Union[str, int, PathLike]],
     return subprocess.run(
         list(map(str, command)),
         stdout=subprocess.DEVNULL if quiet else None,
-        preexec_fn=end_with_parent).returncode
+        preexec_fn=end_with_parent if _LIBC else None).returncode
