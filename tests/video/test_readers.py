@@ -366,12 +366,12 @@ def test_fork_does_not_wait_for_the_threads_of_an_open_file(
     held[0].get_frames([0])
     held.append(held)  # for the garbage collector alone
     gc.collect()  # what other tests have left
-    frozen = gc.get_freeze_count()  # some from the start, in Python 3.12
+    frozen = gc.get_freeze_count()  # some of Python's and of the tests
 
     def child():
         held.clear()
         gc.collect()
-        return gc.get_freeze_count() == frozen
+        return gc.get_freeze_count() <= frozen  # no others
 
     assert run_in_fork(child) == 0
 
