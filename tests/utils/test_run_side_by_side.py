@@ -7,12 +7,17 @@ import time
 
 import pytest
 
-STARTS = '''
+# A line in one piece, as two programs write.
+SLEEPS = '''
+import os, time
+os.write(1, (str(os.getpid()) + chr(10)).encode())
+time.sleep(60)
+'''
+STARTS = f'''
 import sys
 from dora_mm.utils.run_side_by_side import run_program, run_side_by_side
-sleep = [sys.executable, '-c',
-         'import os, time; print(os.getpid(), flush=True); time.sleep(60)']
-run_side_by_side([lambda: run_program(sleep)] * 2, 2)
+command = [sys.executable, '-c', {SLEEPS!r}]
+run_side_by_side([lambda: run_program(command)] * 2, 2)
 '''
 
 
