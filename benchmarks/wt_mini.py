@@ -14,9 +14,8 @@ table: health.json, wt_mini.md, wt_mini.png.
 import argparse
 import json
 import runpy
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -24,6 +23,7 @@ import numpy as np
 from mmengine.config import Config
 
 from dora_mm.utils.run_main import run_main
+from dora_mm.utils.run_side_by_side import run_program, run_side_by_side
 from dora_mm.utils.shipped_configs import config_path
 from dora_mm.utils.write_json import write_json
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
@@ -229,19 +229,18 @@ def health(found: Dict[str, Any], videos: Sequence[str],
                 sys.executable, TOOLS / 'analysis_tools/health.py', path,
                 *videos, '--num-clips', 4, '--out', out
             ]
-            subprocess.run(list(map(str, command)), check=True)
+            if run_program(command):
+                raise RuntimeError(f'the figures of {name} failed: see above')
         return json.loads(out.read_text())
 
-    with ThreadPoolExecutor(jobs) as pool:
-        figures = {
-            arm: [pool.submit(figures_of, *model) for model in models.items()]
-            for arm, models in found['arms'].items()
-            if 'colour' not in models.values()
-        }
-        return {
-            arm: [model.result() for model in models]
-            for arm, models in figures.items()
-        }
+    models = [(arm, name, path) for arm, named in found['arms'].items()
+              for name, path in named.items() if path != 'colour']
+    measured = run_side_by_side(
+        [partial(figures_of, name, path) for _, name, path in models], jobs)
+    figures: Dict[str, List[dict]] = {}
+    for (arm, *_), row in zip(models, measured):
+        figures.setdefault(arm, []).append(row)
+    return figures
 
 
 def table(found: Dict[str, Any], figures: Dict[str, List[dict]]) -> str:
