@@ -129,6 +129,7 @@ class LabelPropagation(BaseModel):
         """
         grid = self.grid(frames)
         labels = self._read_mask(first_mask, frames.shape[2:], grid)
+        labels = labels.to(self.mean.device)
         masks = [first_mask.to(self.mean.device)]
         if self.videowalk:
             masks[0] = self._decode(labels, grid, first_mask)
@@ -192,7 +193,7 @@ class LabelPropagation(BaseModel):
     def _decode(self, labels: Tensor, grid: Tuple[int, int],
                 mask: Tensor) -> Tensor:
         return decode_labels(
-            labels.to(self.mean.device),
+            labels,
             grid,
             self.backbone.patch_size,
             mask.shape,
