@@ -162,8 +162,8 @@ class ClipViewPreprocessor(BaseDataPreprocessor):
                 a seed does not fit.
         """
         self.check_batch(data)
-        data = self.cast_data(data)
-        clips = data['inputs']
+        # Casting 32 data samples, which have no tensors, takes a millisecond.
+        clips = self.cast_data(data['inputs'])
         samples = data.get('data_samples')
         seeds = clip_seeds(samples, len(clips))
         # The optimiser's autocast is on around this call; bfloat16 would

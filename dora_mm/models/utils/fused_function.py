@@ -1,13 +1,14 @@
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Generic, Optional, Sequence, TypeVar
 
 import torch
-from torch import Tensor
 
 from .layer_compiler import has_triton
 from .warn_of_failure import warn_of_failure
 
+Result = TypeVar('Result')
 
-class FusedFunction:
+
+class FusedFunction(Generic[Result]):
     """A function whose operations run as a few kernels on CUDA.
 
     ``torch.compile`` makes them in the first call with tensors on CUDA, if
@@ -15,27 +16,27 @@ class FusedFunction:
     run one by one, as they do on all other devices.
 
     Args:
-        function (Callable): Of tensors, then numbers and strings; it changes
-            none of its arguments.
+        function (Callable): Of tensors, then numbers and strings, to a
+            tensor or a tuple of tensors; it changes none of its arguments.
         varying (Sequence[int | None]): For each of the tensors, the dimension
             whose size differs from call to call, None if there is none.
     """
 
-    def __init__(self, function: Callable[..., Tensor],
+    def __init__(self, function: Callable[..., Result],
                  varying: Sequence[Optional[int]]) -> None:
         self.function = function
         self.varying = varying
-        self._compiled: Optional[Callable[..., Tensor]] = None
+        self._compiled: Optional[Callable[..., Result]] = None
         self._failed = False
 
-    def __call__(self, *args: Any) -> Tensor:
+    def __call__(self, *args: Any) -> Result:
         """Call the function.
 
         Args:
             *args: Its arguments.
 
         Returns:
-            Tensor: What it returns.
+            Tensor | Tuple[Tensor, ...]: What it returns.
         """
         if self._failed or not (args[0].is_cuda and has_triton()):
             return self.function(*args)

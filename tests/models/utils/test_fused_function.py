@@ -25,8 +25,9 @@ def images_and_draws(num, generator):
         return torch.rand(*shape, generator=generator)
 
     ops = torch.randint(0, 3, (6, num, 1, 1, 1), generator=generator)
-    blends = torch.stack((rand(*ops.shape) - 0.5, (ops == 1).float(),
-                          (ops == 2).float()))
+    contrast = (ops == 1).float()
+    blends = torch.stack((rand(*ops.shape) - 0.5, contrast,
+                          (ops == 2).float(), 1 - contrast.cummax(0)[0]))
     return rand(num, 3, 8, 8), rand(num, 1, 1, 1) - 0.5, blends
 
 

@@ -5,7 +5,8 @@ image; kornia's functions of the same names do not (its contrast knows no mean,
 its saturation works in HSV, its brightness adds), see docs/benchmarks.md.
 
 Letters: N images, 3 RGB channels, H, W pixels. All images are float in
-[0, 1] and contiguous, all parameters (N, 1, 1, 1).
+[0, 1] and contiguous, channels of them (N, 1, H, W), all parameters
+(N, 1, 1, 1).
 """
 from functools import lru_cache
 from typing import Tuple
@@ -23,21 +24,20 @@ BLUR_TRUNCATE = 4.0
 # Luma of ITU-R 601 as torchvision rounds it; the weights sum to 0.9999.
 LUMA_WEIGHTS = (0.2989, 0.587, 0.114)
 
+Channels = Tuple[Tensor, Tensor, Tensor]
 
-def to_gray(images: Tensor) -> Tensor:
-    """Luma.
 
-    Returns:
-        Tensor: (N, 1, H, W).
-    """
-    (red, green, blue), (r, g, b) = images.split(1, dim=1), LUMA_WEIGHTS
+def luma(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
+    """Luma of three channels of one shape."""
+    r, g, b = LUMA_WEIGHTS
     return (r * red).add_(green, alpha=g).add_(blue, alpha=b)
 
 
-def adjust_hue(images: Tensor, factor: Tensor) -> Tensor:
+def adjust_hue(channels: Channels, factor: Tensor) -> Channels:
     """Turn the hue of HSV by ``factor`` turns, in [-0.5, 0.5]."""
-    red, green, blue = images.split(1, dim=1)
-    low, high = torch.aminmax(images, dim=1, keepdim=True)
+    red, green, blue = channels
+    low = torch.minimum(torch.minimum(red, green), blue)
+    high = torch.maximum(torch.maximum(red, green), blue)
     chroma = high - low
     # A grey pixel has no hue; any finite one will do, as chroma is 0.
     divisor = torch.where(chroma > 0, chroma, 1)
@@ -46,16 +46,19 @@ def adjust_hue(images: Tensor, factor: Tensor) -> Tensor:
         torch.where(high == green, (blue - red) / divisor + 2,
                     (red - green) / divisor + 4))
     hue += 6 * factor  # in sextants, of any sign
-    # A channel is full within one sextant of its own hue (0, 2, 4), absent
-    # beyond two, and linear between.
-    own = torch.arange(0, 6, 2, device=images.device).view(1, 3, 1, 1)
-    away = (hue - own).remainder_(6).sub_(3).abs_()  # 3 at its own hue
-    return torch.addcmul(low - chroma, away, chroma).clamp_(low, high)
+
+    def channel(own: int) -> Tensor:
+        # It is full within one sextant of its own hue, absent beyond two,
+        # and linear between.
+        away = (hue - own).remainder_(6).sub_(3).abs_()  # 3 at its own hue
+        return torch.addcmul(low - chroma, away, chroma).clamp_(low, high)
+
+    return channel(0), channel(2), channel(4)
 
 
 def to_gray_rgb(images: Tensor) -> Tensor:
     """Luma repeated over the three channels."""
-    return to_gray(images).expand_as(images)
+    return luma(*images.split(1, dim=1)).expand_as(images)
 
 
 def gaussian_blur(images: Tensor,
@@ -145,9 +148,9 @@ def _jitter_plan(
     has three: the others have a share of 0 and change nothing.
 
     Returns:
-        tuple: Indices (N,) of the images that are jittered, and (3, 6, N):
+        tuple: Indices (N,) of the images that are jittered, and (4, 6, N):
         the share of the other image, 1 less the factor; 1 for contrast, else
-        0; 1 for saturation, else 0.
+        0; 1 for saturation, else 0; 1 before contrast, else 0.
     """
     chosen = np.flatnonzero(params.jitter)
     order, factors = params.order[chosen], params.factors[chosen]
@@ -156,36 +159,50 @@ def _jitter_plan(
     ops = order[:, slots]
     is_blend = np.where(np.arange(6) < 3, slots < hue_at, slots > hue_at)
     share = is_blend * (1 - np.take_along_axis(factors, ops, 1))
+    contrast = is_blend * (ops == JITTER_OPS.index('contrast'))
     return chosen, np.stack(
-        (share.T, ops.T == JITTER_OPS.index('contrast'),
-         ops.T == JITTER_OPS.index('saturation')))
+        (share.T, contrast.T, ops.T == JITTER_OPS.index('saturation'),
+         1 - np.maximum.accumulate(contrast, 1).T))
 
 
-def jitter(images: Tensor, hue: Tensor, blends: Tensor) -> Tensor:
+def jitter(images: Tensor, hue: Tensor, blends: Tensor) -> Channels:
     """The colour jitter, each image with its own factors and order.
 
     A blend is ``(1 - share) * image + share * other``, where the other one
     is black (brightness), or the mean luma (contrast), or the luma
-    (saturation).
+    (saturation). The mean is that of the image as contrast finds it: all that
+    comes before is computed twice, so that pixels are read twice and written
+    once.
 
     Args:
         images (Tensor): (N, 3, H, W).
         hue (Tensor): (N, 1, 1, 1), turns.
-        blends (Tensor): (3, 6, N, 1, 1, 1): shares and, of each, whether it
-            is contrast and whether it is saturation; of three blends before
-            the hue is turned, and three after.
+        blends (Tensor): (4, 6, N, 1, 1, 1): shares and, of each, whether it
+            is contrast, whether it is saturation, and whether contrast is
+            yet to come; of three blends before the hue is turned, and three
+            after.
 
     Returns:
-        Tensor: (N, 3, H, W).
+        Channels: Red, green and blue: put together here, the compiler would
+        compute all three for each.
     """
-    for i, (share, mean, luma) in enumerate(blends.unbind(1)):
-        if i == 3:
-            images = adjust_hue(images, hue)
-        gray = to_gray(images)
-        other = torch.addcmul(mean * gray.mean((2, 3), keepdim=True), gray,
-                              luma)
-        images = images.lerp(other, share).clamp_(0, 1)
-    return images
+    shares, contrast, saturation, early = blends.unbind()
+
+    def recolor(hue: Tensor, shares: Tensor, mean: Tensor) -> Channels:
+        channels = images.split(1, dim=1)
+        for i, share in enumerate(shares.unbind()):
+            if i == 3:
+                channels = adjust_hue(channels, hue)
+            other = torch.addcmul(mean * contrast[i], luma(*channels),
+                                  saturation[i])
+            channels = tuple(
+                channel.lerp(other, share).clamp_(0, 1)
+                for channel in channels)
+        return channels
+
+    found = luma(*recolor(hue * early[2], shares * early, hue * 0))
+    mean = found.mean(3, keepdim=True).mean(2, keepdim=True)
+    return recolor(hue, shares, mean)
 
 
 def apply_photometric(images: Tensor,
@@ -221,8 +238,9 @@ def apply_photometric(images: Tensor,
 
     if len(chosen):
         jittered = _jitter(
-            images.index_select(0, chosen), hue, blends.view(3, 6, *hue.shape))
-        images.index_copy_(0, chosen, jittered)
+            images.index_select(0, chosen), hue, blends.view(4, 6, *hue.shape))
+        for i, channel in enumerate(jittered):
+            images[:, i:i + 1].index_copy_(0, chosen, channel)
     radius = blur_radius(max_sigma)
 
     def blurred(chosen: Tensor) -> Tensor:

@@ -64,19 +64,21 @@ def random_resized_boxes(uniforms: np.ndarray, height: int, width: int,
         np.ndarray: int64 (..., 4): top, left, height, width in pixels.
     """
     low, high = np.log(ratio)
-    shares, ratios = uniforms[..., :NUM_TRIES], uniforms[..., NUM_TRIES:-2]
-    heights, widths, fits = box_sizes(
-        scale[0] + (scale[1] - scale[0]) * shares,
-        low + (high - low) * ratios, height, width)
-
-    first = fits.argmax(-1)[..., None]
-    box_h = np.take_along_axis(heights, first, -1)[..., 0]
-    box_w = np.take_along_axis(widths, first, -1)[..., 0]
+    shares = scale[0] + (scale[1] - scale[0]) * uniforms[..., :NUM_TRIES]
+    ratios = low + (high - low) * uniforms[..., NUM_TRIES:-2]
+    found = box_sizes(shares[..., :1], ratios[..., :1], height, width)
+    missing = ~found[2][..., 0]
+    if missing.any():  # few boxes need the other tries
+        more = box_sizes(shares[missing], ratios[missing], height, width)
+        first = more[2].argmax(-1)[:, None]
+        for values, tried in zip(found, more):
+            values[missing] = np.take_along_axis(tried, first, -1)
+    box_h, box_w, fits = (values[..., 0] for values in found)
     top = np.floor(uniforms[..., -2] * (height - box_h + 1))
     left = np.floor(uniforms[..., -1] * (width - box_w + 1))
     boxes = np.stack((top, left, box_h, box_w), -1)
-    boxes = np.where(
-        fits.any(-1)[..., None], boxes, central_box(height, width, ratio))
+    boxes = np.where(fits[..., None], boxes,
+                     central_box(height, width, ratio))
     return boxes.astype(np.int64)
 
 
