@@ -11,7 +11,9 @@ both.
 
 On CUDA the places are listed where the host waits for the device in some
 iterations of training after those that are timed, and what the views of a
-batch cost, its copy to the device included.
+batch and a whole step cost, the copy of the batch to the device included.
+Numbers are printed as they are measured, so that a run that is cut short
+leaves some.
 
 The hours are those of all epochs of the config on one video of ``--minutes``
 at ``--fps``, of clips that load as those of the given video do.
@@ -171,21 +173,36 @@ def prepare(args):
     return cfg
 
 
-def report(args, cfg, rates, waited, places, views):
-    """The numbers, with the limit and the hours."""
+def say(name, rate):
+    """Print a rate and return it."""
+    print(f'{name:10} {rate:8.2f} clips/s', flush=True)
+    return rate
+
+
+def on_device(runner, batch):
+    """What views and a step cost on CUDA, else None."""
+    if not torch.cuda.is_available():
+        return None
+    found = dict(
+        views=profile(
+            lambda: runner.model.data_preprocessor(batch, training=True)),
+        step=profile(
+            lambda: runner.model.train_step(batch, runner.optim_wrapper)))
+    for name, cost in found.items():
+        print(f'{name}: host {cost["host_ms"]:.1f} ms, device '
+              f'{cost["device_ms"]:.1f} ms in {cost["launches"]} launches')
+    return found
+
+
+def report(args, cfg, rates, stopwatch):
+    """The limit and the hours, printed too."""
     alone = {name: rates[name] for name in ('loader', 'step')}
     clips = clips_per_epoch(cfg.train_dataloader.dataset, args.minutes,
                             args.fps)
     epochs = cfg.train_cfg.max_epochs
     hours = epochs * clips / rates['training'] / 3600
     limit = 'data' if alone['loader'] < alone['step'] else 'compute'
-    for name, rate in rates.items():
-        print(f'{name:10} {rate:8.2f} clips/s')
-    if torch.cuda.is_available():
-        print(f'in {WATCHED} iterations the host waited for the device '
-              f'{sum(places.values())} times, by place: {dict(places)}\n'
-              f'views of a batch: host {views["host_ms"]:.1f} ms, device '
-              f'{views["device_ms"]:.1f} ms in {views["launches"]} launches')
+    waited = stopwatch.waited / stopwatch.elapsed
     print(f'training waited for clips {waited:.1%} of the time\n'
           f'limit: {limit} ({max(alone.values()) / min(alone.values()):.1f} '
           'times slower than the other)\n'
@@ -194,8 +211,7 @@ def report(args, cfg, rates, waited, places, views):
     return dict(
         rates=rates,
         waited=waited,
-        places=places,
-        views=views,
+        places=stopwatch.places,
         limit=limit,
         clips=clips,
         hours=hours)
@@ -222,17 +238,17 @@ def main():
     with tempfile.TemporaryDirectory() as args.work_dir:
         cfg = prepare(args)
         runner, stopwatch = train_for(cfg, args)
-        rates = dict(training=stopwatch.num_clips / stopwatch.elapsed)
-        rates['loader'], batch = loader_rate(runner.train_dataloader,
-                                             args.seconds)
-        rates['step'] = step_rate(runner, batch, args.seconds)
-        views = None
+        rates = dict(
+            training=say('training', stopwatch.num_clips / stopwatch.elapsed))
         if torch.cuda.is_available():
-            views = profile(
-                lambda: runner.model.data_preprocessor(batch, training=True))
-        numbers = report(args, cfg, rates,
-                         stopwatch.waited / stopwatch.elapsed,
-                         stopwatch.places, views)
+            print(f'in {WATCHED} iterations the host waited for the device '
+                  f'{sum(stopwatch.places.values())} times, by place: '
+                  f'{dict(stopwatch.places)}')
+        loaded, batch = loader_rate(runner.train_dataloader, args.seconds)
+        rates['loader'] = say('loader', loaded)
+        rates['step'] = say('step', step_rate(runner, batch, args.seconds))
+        costs = on_device(runner, batch)
+        numbers = report(args, cfg, rates, stopwatch)
     if args.out:
         device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         with open(args.out, 'w') as file:
@@ -242,6 +258,7 @@ def main():
                         vars(args),
                         command=' '.join(sys.argv),
                         **describe(device)),
+                    costs=costs,
                     **numbers),
                 file,
                 indent=2)

@@ -38,21 +38,25 @@ def measure(spec):
     import cv2
     import torch
     from loader_ways import (BATCH_SIZE, WAYS, build_dataset, children_of,
-                             cpu_seconds, sampler_of)
+                             cpu_seconds)
     from mmengine.dataset import default_collate, pseudo_collate
+
+    from dora_mm.datasets import ClipSampler
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     way, workers = WAYS[spec['way']], spec['workers']
     dataset = build_dataset(way, spec['video'])
+    # As many are read ahead before as after.
+    warm_up = 3 * max(1, workers)
+    enough = spec['clips'] + 2 * warm_up * BATCH_SIZE
     loader = torch.utils.data.DataLoader(
         dataset,
         BATCH_SIZE,
-        sampler=sampler_of(way, dataset, spec['seed'], 1),
+        sampler=ClipSampler(dataset, seed=spec['seed'], num_samples=enough),
         num_workers=workers,
         collate_fn=pseudo_collate if way.get('bytes') else default_collate)
     batches = iter(loader)
-    # As many are read ahead before as after.
-    for _ in range(3 * max(1, workers)):
+    for _ in range(warm_up):
         next(batches)
     pids = [os.getpid(), *children_of(os.getpid())]
     begin, before = time.perf_counter(), list(map(cpu_seconds, pids))

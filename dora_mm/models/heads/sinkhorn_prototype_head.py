@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from mmengine.dist import get_rank
 from mmengine.model import BaseModule
 from torch import Tensor
+from torch.utils._triton import has_triton
 
 from dora_mm.registry import MODELS
 from ..utils import ObjectTracks, TrackFeatures, check_sinkhorn, sinkhorn_knopp
-from ..utils.layer_compiler import has_triton
 from ..utils.setting_checks import check_choice
 from ..utils.warn_of_failure import warn_of_failure
 

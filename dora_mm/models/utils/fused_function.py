@@ -2,7 +2,7 @@ from typing import Any, Callable, Generic, Optional, Sequence, TypeVar
 
 import torch
 
-from .layer_compiler import has_triton
+from .layer_compiler import can_compile
 from .warn_of_failure import warn_of_failure
 
 Result = TypeVar('Result')
@@ -38,7 +38,7 @@ class FusedFunction(Generic[Result]):
         Returns:
             Tensor | Tuple[Tensor, ...]: What it returns.
         """
-        if self._failed or not (args[0].is_cuda and has_triton()):
+        if self._failed or not (args[0].is_cuda and can_compile()):
             return self.function(*args)
         if self._compiled is None:
             self._compiled = torch.compile(self.function, fullgraph=True)

@@ -7,6 +7,7 @@ import torch.nn as nn
 from mmengine.logging import print_log
 from torch import Tensor
 from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+from torch.utils._triton import has_triton
 
 from .warn_of_failure import warn_of_failure
 
@@ -54,7 +55,7 @@ class LayerCompiler:
             backbones (DoRAViT): They call their layers by ``call_layer``.
         """
         if self.setting is None:
-            self.setting = device.type == 'cuda' and has_triton()
+            self.setting = device.type == 'cuda' and can_compile()
         if self.setting is False:
             yield
             return
@@ -157,7 +158,7 @@ def _same(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def has_triton() -> bool:
-    """Whether Triton is there and knows the GPU."""
-    from torch.utils._triton import has_triton
-    return has_triton()
+def can_compile() -> bool:
+    """Whether Triton is there and knows the GPU, and may be used."""
+    # TORCH_COMPILE_DISABLE=1 has torch.compile return what it is given.
+    return has_triton() and not torch._dynamo.config.disable

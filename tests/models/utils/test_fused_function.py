@@ -16,7 +16,7 @@ class OnDevice(torch.Tensor):
 
 @pytest.fixture
 def triton(monkeypatch):
-    monkeypatch.setattr(fused_function, 'has_triton', lambda: True)
+    monkeypatch.setattr(fused_function, 'can_compile', lambda: True)
 
 
 def images_and_draws(num, generator):
