@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measure on one GPU, in at most nine minutes: the CUDA tests, the step, what
-# guards it, the views, the loader, training end to end, label propagation.
+# Measure on one GPU, in at most nine minutes: the CUDA tests, the step and
+# the released way's, training end to end with its views, label propagation,
+# the loader.
 #   bash benchmarks/gpu.sh OUT
 #   TINY=1 bash benchmarks/gpu.sh OUT    on a CPU: tiny sizes, more patience
 # PYTHON names an interpreter that imports torch and what dora_mm needs. Every
@@ -16,8 +17,7 @@ cd "$root" || exit
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
-batches=(32 64) search=(64 32) clips=32 frames=24 workers=14 read=1500
-steps=2
+batches=(32 64) search=(64 32) frames=24 workers=14 read=1500
 size=(--dtype bf16) step=("${size[@]}") total=530 slower=1
 # Drawing takes long, so few frames are drawn, and repeated.
 video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 0.5)
@@ -25,14 +25,13 @@ video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 0.5)
 train=(train_dataloader.dataset.video="$out/store/walk_0.5min.mp4"
     train_dataloader.dataset.across_cuts=True)
 if [[ -z ${TINY:-} ]]; then
-    seconds=10
+    seconds=6
     train+=(train_dataloader.batch_size=32 train_dataloader.num_workers=14
         train_dataloader.dataset.frame_stride=24
         train_dataloader.sampler.num_samples=512)
 else
     device=(--device cpu)
-    batches=(1) search=(1) clips=1 frames=2 workers=1 read=12
-    steps=1
+    batches=(1) search=(1) frames=2 workers=1 read=12
     size=(--arch deit-tiny --frames 2 --logits 64 --local-views 2)
     step=("${size[@]}" --repeats 1)
     video=(--size 160 96 --seconds 5 --fps 10 --loop-minutes 0.2)
@@ -91,22 +90,15 @@ piece step_vit-s16_wt_released 130 "$python" benchmarks/step.py \
     "${device[@]}" "${step[@]}" --config "$released" --ways ours \
     --batches "${batches[0]}" "${profile[@]}" \
     --out "$out/step_vit-s16_wt_released.json"
-piece views 90 "$python" benchmarks/views.py "${device[@]}" \
-    --clips "$clips" --repeats 3 --methods ours_batched \
-    --out "$out/views.json"
 piece end_to_end 150 "$python" benchmarks/end_to_end.py \
     "configs/$released" --seconds "$seconds" --warmup 2 \
     --out "$out/end_to_end.json" --cfg-options "${train[@]}"
 piece step_released_way 80 "$python" benchmarks/step.py "${device[@]}" \
     "${step[@]}" --ways released --batches "${search[@]}" --repeats 1 \
     --out "$out/step_released_way.json"
-for dtype in float32 bfloat16; do
-    piece davis_$dtype 40 "$python" benchmarks/davis_speed.py \
-        "$out/frames" "$out/mask.png" "${device[@]}" --number "$frames" \
-        --dtype $dtype --repeats 1 --out "$out/davis_$dtype.json"
-done
-piece guards 60 "$python" benchmarks/guards.py "${device[@]}" "${size[@]}" \
-    --batch "${batches[0]}" --steps "$steps"
+piece davis 40 "$python" benchmarks/davis_speed.py "$out/frames" \
+    "$out/mask.png" "${device[@]}" --number "$frames" --repeats 1 \
+    --out "$out/davis.json"
 piece loader 60 "$python" benchmarks/loader_scaling.py "$out"/store/*.mp4 \
     --workers "$workers" --clips "$read" --repeats 1
 piece step_vit-s16_wt 70 "$python" benchmarks/step.py "${device[@]}" \
@@ -117,7 +109,7 @@ piece step_vit-s16_wt 70 "$python" benchmarks/step.py "${device[@]}" \
         "${step[@]}" --config "$released" --ways ours \
         --batches "${batches[@]:1}" --out "$out/step_larger.json"
 
-tail -n +1 "$out"/{guards,loader}.log
+tail -n +1 "$out"/loader.log
 "$python" - "$out" <<'PY'
 """One table of all steps that were measured, and one file of all numbers."""
 import json
@@ -143,5 +135,7 @@ for name, numbers in found.items():
               f'| {1e3 * row["stages"]["tracker"]["seconds"]:.1f} |')
 for name, numbers in found.items():
     if not name.startswith('step'):
+        for cost in (numbers.get('costs') or {}).values():
+            del cost['kernels']  # in the JSON file
         print(f'\n{name}: {json.dumps(numbers)}')
 PY
