@@ -175,7 +175,7 @@ def prepare(args):
 
 def say(name, rate):
     """Print a rate and return it."""
-    print(f'{name:10} {rate:8.2f} clips/s', flush=True)
+    print(f'{name:10} {rate:8.2f} clips/s')
     return rate
 
 
@@ -235,6 +235,7 @@ def parse_args(argv=None):
 
 def main():
     args = parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     with tempfile.TemporaryDirectory() as args.work_dir:
         cfg = prepare(args)
         runner, stopwatch = train_for(cfg, args)

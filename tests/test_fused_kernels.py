@@ -6,10 +6,12 @@ import pytest
 import torch
 from clean_python import ROOT
 from torch._dynamo.device_interface import CudaInterface
+from torch._inductor.decomposition import select_decomp_table
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from dora_mm.models import DoRAViT
+from dora_mm.models.data_preprocessors.views.photometric import jitter
 
 sys.path.insert(0, str(ROOT / 'benchmarks'))
 step_counts = pytest.importorskip('step_counts')
@@ -25,6 +27,11 @@ H100 = SimpleNamespace(
     max_threads_per_block=1024,
     warp_size=32,
     gcnArchName='')
+
+
+faked = pytest.mark.skipif(
+    torch.cuda.is_available() or not torch.__version__.startswith('2.11.'),
+    reason='what is faked here is private to PyTorch 2.11')
 
 
 @pytest.fixture
@@ -76,9 +83,7 @@ def scheduled_bytes(graph):
                        if not node.is_extern())
 
 
-@pytest.mark.skipif(
-    torch.cuda.is_available() or not torch.__version__.startswith('2.11.'),
-    reason='what is faked here is private to PyTorch 2.11')
+@faked
 def test_bytes_are_those_that_inductor_would_move(monkeypatch, request):
     """Of a layer of ViT-S/16 on 768 images, without drop path, forward and
     backward. The model counted two float32 copies of the tokens per norm that
@@ -109,3 +114,17 @@ def test_bytes_are_those_that_inductor_would_move(monkeypatch, request):
         ours = sum(k.read + k.written for k in kernels
                    if k.kind.startswith('fused'))
         assert ours == pytest.approx(scheduled_bytes(graph), rel=0.01)
+
+
+@faked
+def test_jitter_reads_pixels_twice_and_writes_them_once(request):
+    """With a mean luma in each of six blends it was 19 times the images."""
+    with FakeTensorMode():
+        images = torch.empty(408, 3, 224, 224)
+        graph = make_fx(
+            torch.func.functionalize(jitter),
+            decomposition_table=select_decomp_table())(
+                images, torch.empty(408, 1, 1, 1),
+                torch.empty(4, 6, 408, 1, 1, 1))
+    request.getfixturevalue('h100')
+    assert 3 <= scheduled_bytes(graph) / images.nbytes < 3.02

@@ -1,6 +1,6 @@
 # DoRA, ViT-S/16, Walking Tours: the recipe of vit-s16_wt.py, its JPEGs decoded
-# on the device, for a machine with fewer than six cores a GPU: nvJPEG of an
-# H200 decoded 74 clips of 854x480 a second. Videos must be prepared by
+# on the device, for a machine with fewer than four cores a GPU: nvJPEG of an
+# H200 decoded 62 clips of 854x480 a second. Videos must be prepared by
 # tools/prepare_video.py, as JPEGs.
 # Command: bash tools/dist_train.sh configs/dora/vit-s16_wt_device-decode.py 8
 # Hardware and time: 8 GPUs of 32 GB; not run on a GPU by us.

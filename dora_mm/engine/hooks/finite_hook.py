@@ -140,13 +140,13 @@ class FiniteHook(Hook):
 
     def _read(self, runner: Runner, together: bool = True) -> None:
         """Raise if anything was bad; ``together`` asks all ranks."""
-        names = [(_ORDER.index(kind), name) for kind, names in self._first
-                 for name in names]
+        origins = [(_ORDER.index(kind), name) for kind, names in self._first
+                   for name in names]
         firsts = list(self._first.values())
         if firsts:  # in one tensor: the host waits for the device once
             device = firsts[0].device
             firsts = torch.cat([x.to(device) for x in firsts]).tolist()
-        found = [(step, *name) for name, step in zip(names, firsts)
+        found = [(step, *origin) for origin, step in zip(origins, firsts)
                  if step != _NEVER]
         clips, self._clips = self._clips, {}
         step = torch.tensor(min(found, default=(_NEVER, ))[0])

@@ -56,6 +56,8 @@ class LayerCompiler:
         """
         if self.setting is None:
             self.setting = device.type == 'cuda' and can_compile()
+        elif torch._dynamo.config.disable:
+            self.setting = False
         if self.setting is False:
             yield
             return

@@ -96,10 +96,11 @@ def test_a_disabled_compiler_is_not_said_to_compile(monkeypatch):
     """A run with TORCH_COMPILE_DISABLE=1 logged that layers were compiled."""
     monkeypatch.setattr(layer_compiler, 'has_triton', lambda: True)
     assert layer_compiler.can_compile()
-    compiler = layer_compiler.LayerCompiler()
-    with torch._dynamo.config.patch(disable=True), \
-            compiler.step(torch.device('cuda')):
-        assert compiler.setting is False
+    for setting in (None, True):
+        compiler = layer_compiler.LayerCompiler(setting)
+        with torch._dynamo.config.patch(disable=True), \
+                compiler.step(torch.device('cuda')):
+            assert compiler.setting is False
 
 
 def test_training_goes_on_where_compiling_fails(monkeypatch):

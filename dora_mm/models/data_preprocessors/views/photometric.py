@@ -171,8 +171,8 @@ def jitter(images: Tensor, hue: Tensor, blends: Tensor) -> Channels:
     A blend is ``(1 - share) * image + share * other``, where the other one
     is black (brightness), or the mean luma (contrast), or the luma
     (saturation). The mean is that of the image as contrast finds it: all that
-    comes before is computed twice, so that pixels are read twice and written
-    once.
+    comes before is computed twice, so that compiled kernels read pixels twice
+    and write them once.
 
     Args:
         images (Tensor): (N, 3, H, W).
