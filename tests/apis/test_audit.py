@@ -215,9 +215,7 @@ def test_rates_are_those_of_the_page():
     page = (ROOT / 'docs/benchmarks.md').read_text()
     for card, rates in CLIPS_PER_SECOND.items():
         for rate in rates:
-            assert re.search(
-                rf'\| {card} \| [\d.]+ \| {rate} \||'
-                rf'on the {card} .*\n.*{rate} clips/s in training', page)
+            assert re.search(rf'\| {card} \|( [\d.]+ \|)? {rate} \|', page)
     # A video of 110 minutes, as the recipe for one GPU says.
     hours = training_hours(110 * 60 * 60 * 100, 'H100', 2)
     text = open(config_path('dora/vit-s16_wt_1gpu')).read()
