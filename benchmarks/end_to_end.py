@@ -183,12 +183,12 @@ def on_device(runner, batch):
     """What views and a step cost on CUDA, else None."""
     if not torch.cuda.is_available():
         return None
-    found = dict(
-        views=profile(
-            lambda: runner.model.data_preprocessor(batch, training=True)),
-        step=profile(
-            lambda: runner.model.train_step(batch, runner.optim_wrapper)))
-    for name, cost in found.items():
+    calls = dict(
+        views=lambda: runner.model.data_preprocessor(batch, training=True),
+        step=lambda: runner.model.train_step(batch, runner.optim_wrapper))
+    found = {}
+    for name, call in calls.items():
+        cost = found[name] = profile(call)
         print(f'{name}: host {cost["host_ms"]:.1f} ms, device '
               f'{cost["device_ms"]:.1f} ms in {cost["launches"]} launches')
     return found

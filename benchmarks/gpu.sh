@@ -18,7 +18,7 @@ export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
 batches=(32 64) search=(64 32) frames=24 workers=14 read=1500
-size=(--dtype bf16) step=("${size[@]}") total=530 slower=1
+step=(--dtype bf16) total=530 slower=1
 # Drawing takes long, so few frames are drawn, and repeated.
 video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 0.5)
 # Wherever the repeated part begins, there is a cut.
@@ -32,8 +32,7 @@ if [[ -z ${TINY:-} ]]; then
 else
     device=(--device cpu)
     batches=(1) search=(1) frames=2 workers=1 read=12
-    size=(--arch deit-tiny --frames 2 --logits 64 --local-views 2)
-    step=("${size[@]}" --repeats 1)
+    step=(--arch deit-tiny --frames 2 --logits 64 --local-views 2 --repeats 1)
     video=(--size 160 96 --seconds 5 --fps 10 --loop-minutes 0.2)
     seconds=1 total=3600 slower=10
     train=("${train[@]/0.5min/0.2min}"

@@ -54,10 +54,8 @@ class LayerCompiler:
             device (torch.device): Of the step.
             backbones (DoRAViT): They call their layers by ``call_layer``.
         """
-        if self.setting is None:
+        if self.setting is None or torch._dynamo.config.disable:
             self.setting = device.type == 'cuda' and can_compile()
-        elif torch._dynamo.config.disable:
-            self.setting = False
         if self.setting is False:
             yield
             return

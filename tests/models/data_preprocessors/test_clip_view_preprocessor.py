@@ -325,7 +325,7 @@ def test_number_of_launches(monkeypatch):
     with _Launches() as launches:
         make()
     assert fused == 2 * ['resampling_matrix', 'jitter', 'blur_matrix']
-    assert 40 < launches.num <= 72
+    assert 40 < launches.num <= 68
 
 
 @pytest.mark.skipif(

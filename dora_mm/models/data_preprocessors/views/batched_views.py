@@ -36,5 +36,5 @@ def batched_views(clips: Tensor, draws: ViewDraws, mean: Tensor,
                         dtype)
     images = apply_photometric(
         views.flatten(0, 2), draws.params, draws.max_sigma, dtype)
-    torch.addcmul(-mean / std, images, 1 / std, out=images)
+    torch.addcdiv(-mean / std, images, std, out=images)
     return images.view(views.shape)
