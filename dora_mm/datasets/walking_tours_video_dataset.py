@@ -21,6 +21,7 @@ from .clip_index import ClipIndex, FileClips
 from .clip_request import ClipRequest
 from .clip_spacing import ClipSpacing
 from .load_or_replace import load_or_replace
+from .transforms import ClipRandomResizedCrop, LoadClipFromVideo
 
 
 @DATASETS.register_module()
@@ -92,6 +93,10 @@ class WalkingToursVideoDataset(Dataset):
         self.max_replacements = check_integer('max_replacements',
                                               max_replacements, 0)
         self.pipeline = Compose(pipeline)
+        transforms = self.pipeline.transforms
+        for load, crop in zip(transforms, transforms[1:]):
+            if isinstance(load, LoadClipFromVideo):
+                load.crop_follows = isinstance(crop, ClipRandomResizedCrop)
 
         started = time.monotonic()
         infos = [self._probe(f) for f in find_video_files(video, data_root)]

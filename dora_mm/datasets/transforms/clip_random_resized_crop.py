@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
@@ -7,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from dora_mm.registry import TRANSFORMS
 from dora_mm.utils.random_resized_crop import NUM_TRIES, box_sizes, central_box
 from dora_mm.utils.resize_box import resize_box
+from dora_mm.video.readers.cut_jpegs import cut_jpegs
 
 # Keeps the box apart from all else drawn from the clip's seed.
 _CROP_BOX = 0xC20B
@@ -27,18 +29,26 @@ class ClipRandomResizedCrop(BaseTransform):
 
     **Required Keys:**
 
-    - clip (uint8 (T, H, W, 3)), or img_shape (H, W) of :class:`ReadClipJPEGs`
+    - clip (uint8 (T, H, W, 3)); or reader and frame_indices, from
+      :class:`LoadClipFromVideo`; or jpegs and img_shape (H, W), from
+      :class:`ReadClipJPEGs`
     - seed (int)
 
     **Modified Keys:**
 
-    - clip (uint8 (T, size, size, 3)), if it is there; JPEGs are cropped where
-      they are decoded
+    - clip (uint8 (T, size, size, 3)), unless there are jpegs, which are
+      resized where they are decoded
+    - jpegs (list of bytes, T), of a part of the frames where that can be
 
     **Added Keys:**
 
-    - crop_box (tuple of int: x, y, width, height, in pixels of the frame)
+    - crop_box (tuple of int: x, y, width, height, in pixels of the frame, or
+      of the part that jpegs show)
     - crop_size (int: ``size``)
+
+    **Deleted Keys:**
+
+    - reader
 
     Args:
         size (int): Side of the result in pixels. Defaults to 300.
@@ -103,17 +113,29 @@ class ClipRandomResizedCrop(BaseTransform):
             results (dict): See the required keys.
 
         Returns:
-            dict: The same dict with the box added and ``clip``, if there,
-            replaced.
+            dict: The same dict with the box added and the frames replaced.
+
+        Raises:
+            VideoDecodeError: If a frame that the reader was left with cannot
+                be decoded.
         """
-        clip = results.get('clip')
-        shape = results['img_shape'] if clip is None else clip.shape[1:3]
-        box = self.draw_box(*shape, results['seed'])
-        results.update(crop_box=box, crop_size=self.size)
-        if clip is not None:
-            frames = torch.from_numpy(clip).permute(0, 3, 1, 2)
-            frames = resize_box(frames, box, self.size)
-            results['clip'] = frames.permute(0, 2, 3, 1).numpy()
+        draw = partial(self.draw_box, seed=results['seed'])
+        results['crop_size'] = self.size
+        if 'jpegs' in results:
+            results['jpegs'], results['crop_box'] = cut_jpegs(
+                results['jpegs'], draw(*results['img_shape']))
+            return results
+        if 'reader' in results:
+            frames, box = results.pop('reader').get_box(
+                results['frame_indices'], draw)
+            inside = (0, 0, *box[2:])
+        else:
+            frames = results['clip']
+            box = inside = draw(*frames.shape[1:3])
+        frames = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        frames = resize_box(frames, inside, self.size)
+        results.update(
+            crop_box=box, clip=frames.permute(0, 2, 3, 1).numpy())
         return results
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from dora_mm.registry import TRANSFORMS
-from dora_mm.video.readers import ReaderPool, VideoInfo
+from dora_mm.video.readers import MJPEGReader, ReaderPool, VideoInfo
 from dora_mm.video.video_manifest import VideoManifest
 
 _LARGE = 1 << 30  # bytes
@@ -15,7 +15,9 @@ _LARGE = 1 << 30  # bytes
 class LoadClipFromVideo(BaseTransform):
     """Decode the frames of a clip.
 
-    The files are opened in the process that reads them and stay open.
+    The files are opened in the process that reads them and stay open. Where
+    :class:`ClipRandomResizedCrop` comes directly behind, frames of prepared
+    videos are left to it, which decodes the box that it draws and no more.
 
     **Required Keys:**
 
@@ -24,7 +26,7 @@ class LoadClipFromVideo(BaseTransform):
 
     **Added Keys:**
 
-    - clip (uint8 (T, H, W, 3), RGB)
+    - clip (uint8 (T, H, W, 3), RGB), or reader (MJPEGReader) for the crop
 
     Args:
         reader (dict, optional): Config of the reader, ``type`` and its
@@ -43,6 +45,8 @@ class LoadClipFromVideo(BaseTransform):
                  reader: Optional[dict] = None,
                  max_open_files: int = 4) -> None:
         self.pool = ReaderPool(reader, max_open_files)
+        #: Whether the transform behind decodes JPEGs; its data set says so.
+        self.crop_follows = False
 
     def check_video(self, info: VideoInfo) -> None:
         """Refuse a file that the reader is known to fail on.
@@ -71,13 +75,16 @@ class LoadClipFromVideo(BaseTransform):
             results (dict): See the required keys.
 
         Returns:
-            dict: The same dict with ``clip`` added.
+            dict: The same dict with ``clip`` or ``reader`` added.
 
         Raises:
             VideoDecodeError: If a frame cannot be decoded.
         """
         reader = self.pool.get(results['video_path'])
-        results['clip'] = reader.get_frames(results['frame_indices'])
+        if self.crop_follows and isinstance(reader, MJPEGReader):
+            results['reader'] = reader
+        else:
+            results['clip'] = reader.get_frames(results['frame_indices'])
         return results
 
     def __repr__(self) -> str:

@@ -7,7 +7,6 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
-import simplejpeg
 
 from dora_mm.video.scaled_size import scaled_size
 from dora_mm.video.shot_cuts import Changes, find_cuts, join_changes
@@ -93,9 +92,7 @@ class FilmSampler:
             ])
             self.samples += [small] * kept
         if _multiples(begin, self._next, self._jpeg_step):
-            jpeg = simplejpeg.encode_jpeg_yuv_planes(*planes,
-                                                     **MJPEGWriter.SETTINGS)
-            self.jpeg_bytes.append(len(jpeg))
+            self.jpeg_bytes.append(len(MJPEGWriter.encode(planes)))
 
 
 def _multiples(begin: int, end: int, step: int) -> int:

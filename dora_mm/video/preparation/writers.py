@@ -1,3 +1,4 @@
+import io
 from abc import ABCMeta, abstractmethod
 from fractions import Fraction
 from pathlib import Path
@@ -5,7 +6,7 @@ from typing import ClassVar, Sequence, Tuple, Union
 
 import av
 import numpy as np
-import simplejpeg
+from PIL import Image
 
 from dora_mm.video.readers.packet_sums import sign_jpeg
 
@@ -68,13 +69,16 @@ class VideoWriter(metaclass=ABCMeta):
 class MJPEGWriter(VideoWriter):
     """JPEGs as the packets of an mp4 file, see :class:`VideoWriter`.
 
-    FFmpeg only does the muxing: libjpeg-turbo encodes four times as fast as
-    FFmpeg's own encoder, and every packet is a JPEG file that any library
-    reads. A comment in it holds the checksum of what follows: damage seldom
-    keeps a JPEG from being decoded.
+    FFmpeg only does the muxing: every packet is a JPEG file that any library
+    reads. Its decoding restarts every few blocks, at the same places of each
+    row of them, so that a crop is decoded without the rest
+    (:func:`cut_jpeg`). FFmpeg's own encoder restarts at rows only, and
+    simplejpeg nowhere. A comment in it holds the checksum of what follows:
+    damage seldom keeps a JPEG from being decoded.
     """
 
-    SETTINGS = dict(quality=90)
+    # Blocks are of 16x16 pixels.
+    SETTINGS = dict(quality=90, most_blocks_to_restart=4)
     FULL_RANGE = True
 
     def _add_stream(self):
@@ -84,10 +88,37 @@ class MJPEGWriter(VideoWriter):
         stream.time_base = 1 / self.fps
         return stream
 
+    @classmethod
+    def encode(cls, planes: Sequence[np.ndarray]) -> bytes:
+        """Make a JPEG, without a checksum.
+
+        Args:
+            planes (Sequence[np.ndarray]): Y, U and V in 4:2:0, each uint8
+                (rows, columns), of full range, Y of even sides.
+
+        Returns:
+            bytes: The JPEG.
+        """
+        luma, *chroma = map(Image.fromarray, planes)
+        # The encoder takes the mean of four equal values: these are the planes
+        # again.
+        chroma = (plane.resize(luma.size, Image.NEAREST) for plane in chroma)
+        columns = -(-luma.width // 16)
+        interval = max(
+            n for n in range(1, cls.SETTINGS['most_blocks_to_restart'] + 1)
+            if columns % n == 0)
+        file = io.BytesIO()
+        Image.merge('YCbCr', (luma, *chroma)).save(
+            file,
+            'JPEG',
+            quality=cls.SETTINGS['quality'],
+            subsampling='4:2:0',
+            restart_marker_blocks=interval)
+        return file.getvalue()
+
     def write(self, planes: Sequence[np.ndarray], times: int = 1) -> None:
         """See :meth:`VideoWriter.write`."""
-        jpeg = simplejpeg.encode_jpeg_yuv_planes(*planes, **self.SETTINGS)
-        jpeg = sign_jpeg(jpeg)
+        jpeg = sign_jpeg(self.encode(planes))
         for _ in range(times):
             packet = av.Packet(jpeg)
             packet.stream = self._stream

@@ -1,8 +1,11 @@
 import os
-from typing import List, Optional, Sequence
+from contextlib import contextmanager
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
+import simplejpeg
 
+from .cut_jpegs import Box, cut_jpegs
 from .packet_sums import own_sum_fits, packet_sum
 from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
@@ -40,6 +43,35 @@ class MJPEGReader(VideoReader):
     def get_frames(self, indices: Sequence[int]) -> np.ndarray:
         """See :meth:`VideoReader.get_frames`."""
         return decode_jpegs(self.get_jpegs(indices), self.path, indices)
+
+    def get_box(
+        self, indices: Sequence[int], choose: Callable[[int, int], Box]
+    ) -> Tuple[np.ndarray, Box]:
+        """Decode a box of frames.
+
+        Of a prepared video the rest of the frames is not decoded.
+
+        Args:
+            indices (Sequence[int]): T frame numbers, in
+                [0, :attr:`num_frames`).
+            choose (Callable): Gives the box, x, y, width and height in
+                pixels, for height and width of the frames.
+
+        Returns:
+            tuple[np.ndarray, tuple[int, int, int, int]]: The pixels that
+            :meth:`get_frames` has in the box, uint8 RGB (T, height, width,
+            3); and the box.
+
+        Raises:
+            VideoDecodeError: If a frame is not there, cannot be read, or is
+                damaged.
+        """
+        jpegs = self.get_jpegs(indices)
+        with _named(self.path, indices[0]):
+            shape = simplejpeg.decode_jpeg_header(jpegs[0])[:2]
+        box = choose(*shape)
+        parts, inside = cut_jpegs(jpegs, box)
+        return decode_jpegs(parts, self.path, indices, inside), box
 
     def get_jpegs(self, indices: Sequence[int]) -> List[bytes]:
         """Read frames without decoding them.
@@ -111,32 +143,47 @@ class MJPEGReader(VideoReader):
         return VideoDecodeError(self.path, reason, _REMEDY, frame)
 
 
-def decode_jpegs(jpegs: Sequence[bytes], path: str,
-                 indices: Sequence[int]) -> np.ndarray:
+def decode_jpegs(jpegs: Sequence[bytes],
+                 path: str,
+                 indices: Sequence[int],
+                 box: Optional[Box] = None) -> np.ndarray:
     """Decode JPEGs of one size into one array.
 
     Args:
         jpegs (Sequence[bytes]): T of them, at least one.
         path (str): Where they come from, for the error.
-        indices (Sequence[int]): Their frame numbers, likewise.
+        indices (Sequence[int]): T, their frame numbers, for the error.
+        box (tuple[int, int, int, int], optional): x, y, width, height in
+            pixels of what is kept. Defaults to None, all.
 
     Returns:
-        np.ndarray: RGB frames, uint8 (T, H, W, 3).
+        np.ndarray: RGB frames, uint8 (T, H, W, 3), or what is kept of them.
 
     Raises:
         VideoDecodeError: If one is damaged.
     """
-    import simplejpeg
-
-    clip = None
+    clip = whole = None
     for t, (jpeg, number) in enumerate(zip(jpegs, indices)):
-        try:
+        with _named(path, number):
             if clip is None:
                 size = simplejpeg.decode_jpeg_header(jpeg)[:2]
-                clip = np.empty((len(jpegs), *size, 3), np.uint8)
-            simplejpeg.decode_jpeg(jpeg, buffer=clip[t])
-        except ValueError as error:
-            raise VideoDecodeError(
-                path, f'the JPEG of frame {number} is damaged: {error}',
-                _REMEDY, int(number)) from error
+                x, y, width, height = box or (0, 0, *size[::-1])
+                clip = np.empty((len(jpegs), height, width, 3), np.uint8)
+                whole = np.empty((*size, 3), np.uint8) if box else None
+            simplejpeg.decode_jpeg(
+                jpeg, buffer=clip[t] if whole is None else whole)
+        if whole is not None:
+            # While the picture is in the processor's cache.
+            clip[t] = whole[y:y + height, x:x + width]
     return clip
+
+
+@contextmanager
+def _named(path: str, number: int) -> Iterator[None]:
+    """Say which frame cannot be decoded."""
+    try:
+        yield
+    except ValueError as error:
+        raise VideoDecodeError(
+            path, f'the JPEG of frame {number} is damaged: {error}', _REMEDY,
+            int(number)) from error

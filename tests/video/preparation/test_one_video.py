@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 from clean_python import run
+from mmengine.logging import MMLogger
 from video_factory import numbered_frame, write_video
 
 from dora_mm.video.preparation import disk_space, video_preparation
@@ -131,6 +132,19 @@ def test_again_does_nothing(tmp_path, prepare, monkeypatch):
     assert encoded == [] and first.path.stat() == before
     assert sorted(os.listdir(tmp_path /
                              'out')) == ['walk.mp4', 'walk.mp4.json']
+
+
+def test_a_video_of_an_earlier_version_is_kept(tmp_path, prepare, caplog):
+    """Its JPEGs cannot be cut, and are right."""
+    MMLogger.get_instance('earlier').addHandler(caplog.handler)
+    source = write_video(tmp_path / 'walk.mp4', 30)
+    first = prepare(source)
+    settings = dict(first.manifest.settings)
+    del settings['most_blocks_to_restart']
+    replace(first.manifest, settings=settings).save(first.path)
+    assert prepare(source).status == 'was finished'
+    assert '--overwrite makes it anew' in caplog.text
+    assert prepare(source, overwrite=True).status == 'prepared'
 
 
 def test_what_differs_is_named(tmp_path, prepare, numbers):

@@ -1,0 +1,153 @@
+"""A part of a JPEG decodes to the pixels that the whole has there."""
+import io
+
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+from video_factory import HEIGHT, WIDTH, write_video
+
+from dora_mm.datasets import WalkingToursVideoDataset
+from dora_mm.video.preparation.prepare_settings import PrepareSettings
+from dora_mm.video.preparation.prepare_videos import prepare_videos
+from dora_mm.video.preparation.writers import MJPEGWriter
+from dora_mm.video.readers import MJPEGReader
+from dora_mm.video.readers.cut_jpegs import cut_jpegs
+
+RNG = np.random.default_rng
+
+
+def noise(height, width, mode='RGB', seed=0, **settings):
+    """A JPEG in which no two pixels are alike, and its pixels."""
+    pixels = RNG(seed).integers(0, 256, (height, width, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(file, 'JPEG', **settings)
+    return file.getvalue(), simplejpeg.decode_jpeg(file.getvalue())
+
+
+def random_boxes(height, width, number):
+    rng = RNG(height + width)
+    yield 0, 0, width, height
+    yield width - 1, height - 1, 1, 1
+    for _ in range(number):
+        w, h = rng.integers(1, (width + 1, height + 1)).tolist()
+        yield (*rng.integers((width - w + 1, height - h + 1)).tolist(), w, h)
+
+
+@pytest.mark.parametrize('mode, subsampling, interval, height, width', [
+    ('RGB', '4:2:0', 1, 600, 1066),
+    ('RGB', '4:2:0', 3, 480, 854),
+    ('RGB', '4:2:0', 1, 131, 97),
+    ('RGB', '4:2:0', 4, 64, 64),
+    ('RGB', '4:2:2', 2, 90, 94),
+    ('RGB', '4:4:4', 3, 53, 120),
+    ('L', 0, 5, 75, 113),
+])
+def test_pixels_of_a_part(mode, subsampling, interval, height, width):
+    jpeg, pixels = noise(
+        height,
+        width,
+        mode,
+        subsampling=subsampling,
+        restart_marker_blocks=interval)
+    smaller = 0
+    for x, y, w, h in random_boxes(height, width, 40):
+        (cut, ), (left, top, *size) = cut_jpegs([jpeg], (x, y, w, h))
+        assert size == [w, h]
+        smaller += len(cut) < len(jpeg)
+        part = simplejpeg.decode_jpeg(cut)[top:top + h, left:left + w]
+        assert np.array_equal(part, pixels[y:y + h, x:x + w])
+    assert smaller > 20
+
+
+def test_what_cannot_be_cut_stays_as_it_is():
+    box = (20, 10, 30, 40)
+    whole, _ = noise(96, 144, restart_marker_blocks=3)
+    others = {
+        'no restarts': noise(96, 144)[0],
+        'restarts at other places of each row': noise(
+            96, 144, restart_marker_blocks=2)[0],
+        'several scans': noise(
+            96, 144, progressive=True, restart_marker_blocks=3)[0],
+        'its end is missing': whole[:-300],
+        'a mark is missing': whole.replace(b'\xff\xd3', b'\x00\x00', 1),
+        'its head is missing': whole[:5],
+        'no JPEG': b'RIFF' + bytes(200),
+        'empty': b'',
+    }  # yapf: disable
+    for what, jpeg in others.items():
+        assert cut_jpegs([jpeg], box) == ([jpeg], box), what
+        assert cut_jpegs([whole, jpeg], box) == ([whole, jpeg], box), what
+    assert len(cut_jpegs([whole], box)[0][0]) < len(whole)
+    other = noise(96, 160, restart_marker_blocks=2)[0]
+    assert cut_jpegs([whole, other], box) == ([whole, other], box)
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('cut')
+    source = write_video(folder / 'v.mp4', 40)
+    done, errors = prepare_videos([source], folder / 'out',
+                                  PrepareSettings('mjpeg'))
+    assert not errors
+    return source, done[0].path
+
+
+def test_boxes_of_a_prepared_video(prepared):
+    reader = MJPEGReader(str(prepared[1]))
+    numbers = [7, 3, 39]
+    frames = reader.get_frames(numbers)
+    for box in random_boxes(*frames.shape[1:3], 20):
+        found, chosen = reader.get_box(numbers, lambda *size: box)
+        x, y, w, h = chosen
+        assert np.array_equal(found, frames[:, y:y + h, x:x + w])
+    corner = cut_jpegs(reader.get_jpegs(numbers), (0, 0, 20, 20))[0]
+    assert simplejpeg.decode_jpeg(corner[0]).shape == (32, 64, 3)
+
+
+class Nothing:
+    """What a user may put between reading and cropping."""
+
+    def __call__(self, results):
+        assert results['clip'].shape == (4, HEIGHT, WIDTH, 3)
+        return results
+
+
+def test_a_crop_behind_reading_changes_no_pixel(prepared):
+    """Of the same seed, decoded as a box or as whole frames."""
+
+    def clips(*between):
+        return WalkingToursVideoDataset(
+            str(prepared[1]),
+            clip_len=4,
+            frame_stride=3,
+            pipeline=[
+                dict(type='dora_mm.LoadClipFromVideo'), *between,
+                dict(type='dora_mm.ClipRandomResizedCrop', size=48),
+                dict(type='dora_mm.PackClipInputs')
+            ])
+
+    decoded, whole = [], clips(Nothing())
+    for seed, item in enumerate(clips()[i, i] for i in range(10)):
+        expected = whole[seed, seed]
+        assert item['inputs'].is_contiguous()
+        assert np.array_equal(item['inputs'], expected['inputs'])
+        decoded.append(item)
+    assert len({d['inputs'].numpy().tobytes() for d in decoded}) == 10
+
+
+@pytest.mark.parametrize('width, interval', [(134, 3), (1066, 1), (854, 3),
+                                             (960, 4), (16, 1)])
+def test_restarts_fit_into_a_row(width, interval):
+    planes = [
+        RNG(0).integers(0, 256, size, np.uint8)
+        for size in ((32, width), (16, width // 2), (16, width // 2))
+    ]
+    jpeg = MJPEGWriter.encode(planes)
+    place = jpeg.index(b'\xff\xdd\x00\x04')
+    assert int.from_bytes(jpeg[place + 4:place + 6], 'big') == interval
+    # The planes are those that were given: a flat colour of each block stays.
+    flat = [np.full_like(plane, v) for plane, v in zip(planes, (90, 60, 200))]
+    image = Image.open(io.BytesIO(MJPEGWriter.encode(flat)))
+    image.draft('YCbCr', image.size)
+    assert np.abs(np.asarray(image).astype(int) - (90, 60, 200)).max() <= 1
