@@ -100,22 +100,45 @@ def compare(losses, seconds, skip):
         skip (int): Steps whose time is not looked at.
 
     Returns:
-        dict: ``interval`` is that of the median ratio, of 95 %.
+        dict: See :func:`compare_pairs`.
     """
     seconds = seconds[skip:]
-    ratios = sorted(after / before for before, after in seconds)
-    # The order statistics that the binomial distribution gives.
-    low = max(int((len(ratios) - 1.96 * math.sqrt(len(ratios))) / 2), 0)
     return dict(
         largest_difference=max(
             abs(after / before - 1) for before, after in losses),
         first_loss=losses[0][0],
         last_loss=losses[-1][0],
-        pairs=len(ratios),
         seconds_before=statistics.median(before for before, _ in seconds),
         seconds_after=statistics.median(after for _, after in seconds),
+        **compare_pairs(seconds))
+
+
+def compare_pairs(pairs):
+    """Median of the ratios of pairs of numbers, after over before.
+
+    Args:
+        pairs (list[tuple[float]]): Before and after.
+
+    Returns:
+        dict: ``interval`` is that of the median, of 95 %.
+    """
+    ratios = sorted(after / before for before, after in pairs)
+    # The order statistics that the binomial distribution gives.
+    low = max(int((len(ratios) - 1.96 * math.sqrt(len(ratios))) / 2), 0)
+    return dict(
+        pairs=len(ratios),
         ratio=statistics.median(ratios),
         interval=[ratios[low], ratios[-1 - low]])
+
+
+def extract(commit, folder):
+    """Write the files of a commit into a folder."""
+    archive = subprocess.run(['git', 'archive', commit],
+                             cwd=ROOT,
+                             check=True,
+                             stdout=subprocess.PIPE).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter='data')
 
 
 def main():
@@ -141,12 +164,7 @@ def main():
     options = [x for x in sys.argv[1:] if x != args.commit]
     losses, seconds = [], []
     with tempfile.TemporaryDirectory() as made:
-        archive = subprocess.run(['git', 'archive', args.commit],
-                                 cwd=ROOT,
-                                 check=True,
-                                 stdout=subprocess.PIPE).stdout
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(f'{made}/before', filter='data')
+        extract(args.commit, f'{made}/before')
         sides = [
             Side(root, Path(made, 'weights.pth'), options)
             for root in (Path(made, 'before'), ROOT)

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-import simplejpeg
 
 from dora_mm.video.display import NO_CROP
 from dora_mm.video.plane_scaler import PlaneScaler
@@ -33,7 +32,7 @@ from dora_mm.video.preparation.segment_job import (SegmentJob, encode_segment,
                                                    write_segment)
 from dora_mm.video.preparation.source_video import Segment
 from dora_mm.video.preparation.verify_video import check_frames, sample_numbers
-from dora_mm.video.preparation.writers import H264Writer
+from dora_mm.video.preparation.writers import H264Writer, MJPEGWriter
 from dora_mm.video.readers.scan_video import scan_video
 from dora_mm.video.scaled_size import scaled_size
 
@@ -47,8 +46,7 @@ class AllIntraWriter(H264Writer):
 
 
 def _jpeg_encoder(size, fps):
-    return lambda planes: len(
-        simplejpeg.encode_jpeg_yuv_planes(*planes, quality=90))
+    return MJPEGWriter.encode
 
 
 def _h264_encoder(size, fps):

@@ -32,6 +32,7 @@ PROGRAMS = {
     'benchmarks/guards.py': NOT_RUN_HERE,
     'benchmarks/knn_search.py': NOT_RUN_HERE,
     'benchmarks/loader.py': NOT_RUN_HERE,
+    'benchmarks/loader_before_after.py': NOT_RUN_HERE,
     'benchmarks/loader_scaling.py': NOT_RUN_HERE,
     'benchmarks/make_test_video.py': NOT_RUN_HERE,
     'benchmarks/mixing.py': NOT_RUN_HERE,

@@ -72,9 +72,12 @@ def test_what_cannot_be_cut_stays_as_it_is():
         'its end is missing': whole[:-300],
         'a mark is missing': whole.replace(b'\xff\xd3', b'\x00\x00', 1),
         'its head is missing': whole[:5],
+        'its factors are damaged': whole.replace(b'\x03\x01\x22\x00',
+                                                 b'\x03\x01\x00\x00', 1),
         'no JPEG': b'RIFF' + bytes(200),
         'empty': b'',
     }  # yapf: disable
+    assert len(set(others.values()) - {whole}) == len(others)
     for what, jpeg in others.items():
         assert cut_jpegs([jpeg], box) == ([jpeg], box), what
         assert cut_jpegs([whole, jpeg], box) == ([whole, jpeg], box), what

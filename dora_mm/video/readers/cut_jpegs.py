@@ -123,7 +123,8 @@ class _Layout(NamedTuple):
         if len(factors) > 1:  # a single plane has blocks of 8x8 anyway
             across *= max(factor >> 4 for factor in factors)
             down *= max(factor & 15 for factor in factors)
-        if -(-width // across) % interval:
+        # Damaged factors are 0.
+        if not across * down or -(-width // across) % interval:
             return None
         return cls(size, place, _Grid(width, height, across * interval, down))
 
