@@ -21,7 +21,7 @@ from .clip_index import ClipIndex, FileClips
 from .clip_request import ClipRequest
 from .clip_spacing import ClipSpacing
 from .load_or_replace import load_or_replace
-from .transforms import ClipRandomResizedCrop, LoadClipFromVideo
+from .transforms import LoadClipFromVideo
 
 
 @DATASETS.register_module()
@@ -94,9 +94,9 @@ class WalkingToursVideoDataset(Dataset):
                                               max_replacements, 0)
         self.pipeline = Compose(pipeline)
         transforms = self.pipeline.transforms
-        for load, crop in zip(transforms, transforms[1:]):
+        for load, behind in zip(transforms, [*transforms[1:], None]):
             if isinstance(load, LoadClipFromVideo):
-                load.crop_follows = isinstance(crop, ClipRandomResizedCrop)
+                load.look_ahead(behind)
 
         started = time.monotonic()
         infos = [self._probe(f) for f in find_video_files(video, data_root)]

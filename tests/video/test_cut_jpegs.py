@@ -4,10 +4,13 @@ import io
 import numpy as np
 import pytest
 import simplejpeg
+import torch
 from PIL import Image
 from video_factory import HEIGHT, WIDTH, write_video
 
 from dora_mm.datasets import WalkingToursVideoDataset
+from dora_mm.datasets.transforms import (ClipRandomResizedCrop,
+                                         LoadClipFromVideo, PackClipInputs)
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.preparation.writers import MJPEGWriter
@@ -89,15 +92,14 @@ def test_what_cannot_be_cut_stays_as_it_is():
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp('cut')
-    source = write_video(folder / 'v.mp4', 40)
-    done, errors = prepare_videos([source], folder / 'out',
-                                  PrepareSettings('mjpeg'))
+    done, errors = prepare_videos([write_video(folder / 'v.mp4', 40)],
+                                  folder / 'out', PrepareSettings('mjpeg'))
     assert not errors
-    return source, done[0].path
+    return done[0].path
 
 
 def test_boxes_of_a_prepared_video(prepared):
-    reader = MJPEGReader(str(prepared[1]))
+    reader = MJPEGReader(str(prepared))
     numbers = [7, 3, 39]
     frames = reader.get_frames(numbers)
     for box in random_boxes(*frames.shape[1:3], 20):
@@ -108,35 +110,37 @@ def test_boxes_of_a_prepared_video(prepared):
     assert simplejpeg.decode_jpeg(corner[0]).shape == (32, 64, 3)
 
 
-class Nothing:
+def seen(results):
     """What a user may put between reading and cropping."""
+    assert results['clip'].shape == (4, HEIGHT, WIDTH, 3)
+    return results
 
-    def __call__(self, results):
-        assert results['clip'].shape == (4, HEIGHT, WIDTH, 3)
-        return results
+
+class OwnCrop(ClipRandomResizedCrop):
+    """A user's, which looks at the frames."""
+
+    def transform(self, results):
+        return super().transform(seen(results))
 
 
 def test_a_crop_behind_reading_changes_no_pixel(prepared):
     """Of the same seed, decoded as a box or as whole frames."""
+    load = LoadClipFromVideo()
 
-    def clips(*between):
+    def clips(*pipeline):
         return WalkingToursVideoDataset(
-            str(prepared[1]),
-            clip_len=4,
-            frame_stride=3,
-            pipeline=[
-                dict(type='dora_mm.LoadClipFromVideo'), *between,
-                dict(type='dora_mm.ClipRandomResizedCrop', size=48),
-                dict(type='dora_mm.PackClipInputs')
-            ])
+            str(prepared), clip_len=4, frame_stride=3, pipeline=pipeline)
 
-    decoded, whole = [], clips(Nothing())
-    for seed, item in enumerate(clips()[i, i] for i in range(10)):
-        expected = whole[seed, seed]
-        assert item['inputs'].is_contiguous()
-        assert np.array_equal(item['inputs'], expected['inputs'])
-        decoded.append(item)
-    assert len({d['inputs'].numpy().tobytes() for d in decoded}) == 10
+    def drawn(*between, crop=ClipRandomResizedCrop):
+        dataset = clips(load, *between, crop(size=48), PackClipInputs())
+        return [dataset[i, i]['inputs'] for i in range(10)]
+
+    boxes = drawn()
+    assert all(inputs.is_contiguous() for inputs in boxes)
+    assert len({inputs.numpy().tobytes() for inputs in boxes}) == 10
+    assert all(map(torch.equal, boxes, drawn(seen)))
+    assert all(map(torch.equal, boxes, drawn(crop=OwnCrop)))
+    seen(clips(load)[0])  # in another pipeline, with nothing behind it
 
 
 @pytest.mark.parametrize('width, interval', [(134, 3), (1066, 1), (854, 3),

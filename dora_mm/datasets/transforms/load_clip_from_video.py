@@ -1,5 +1,5 @@
 import logging
-from typing import Optional
+from typing import Callable, Optional
 
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 from dora_mm.registry import TRANSFORMS
 from dora_mm.video.readers import MJPEGReader, ReaderPool, VideoInfo
 from dora_mm.video.video_manifest import VideoManifest
+from .clip_random_resized_crop import ClipRandomResizedCrop
 
 _LARGE = 1 << 30  # bytes
 
@@ -45,8 +46,20 @@ class LoadClipFromVideo(BaseTransform):
                  reader: Optional[dict] = None,
                  max_open_files: int = 4) -> None:
         self.pool = ReaderPool(reader, max_open_files)
-        #: Whether the transform behind decodes JPEGs; its data set says so.
-        self.crop_follows = False
+        self._crop_follows = False
+
+    def look_ahead(self, behind: Optional[Callable]) -> None:
+        """Leave JPEGs to the crop, if that is the transform behind.
+
+        Args:
+            behind (Callable, optional): The transform that gets what this one
+                returns.
+        """
+        # Subclasses may expect frames.
+        self._crop_follows = (
+            type(self).transform is LoadClipFromVideo.transform
+            and getattr(type(behind), 'transform',
+                        None) is ClipRandomResizedCrop.transform)
 
     def check_video(self, info: VideoInfo) -> None:
         """Refuse a file that the reader is known to fail on.
@@ -81,7 +94,7 @@ class LoadClipFromVideo(BaseTransform):
             VideoDecodeError: If a frame cannot be decoded.
         """
         reader = self.pool.get(results['video_path'])
-        if self.crop_follows and isinstance(reader, MJPEGReader):
+        if self._crop_follows and isinstance(reader, MJPEGReader):
             results['reader'] = reader
         else:
             results['clip'] = reader.get_frames(results['frame_indices'])
