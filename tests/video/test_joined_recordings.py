@@ -9,11 +9,13 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from bar_films import HEIGHT, WIDTH, number_of, prepared, write
+from video_factory import write_video
 
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.preparation.source_video import SourceVideo
 from dora_mm.video.readers import build_reader
+from dora_mm.video.readers.scan_video import scan_video
 
 PLAIN = 'keyint=12:bframes=0'
 PACKET = 188  # bytes of MPEG-TS
@@ -143,3 +145,36 @@ def test_each_may_begin_between_key_frames(tmp_path):
     first = found[0]
     assert 0 < first <= 12 and found == [*range(first, NUM),
                                          *range(100 + first, 100 + NUM)]
+
+
+@pytest.mark.parametrize('ending, codec', [('.mp4', 'libx264'),
+                                           ('.mov', 'libx264'),
+                                           ('.flv', 'libx264'),
+                                           ('.asf', 'wmv2')])
+def test_what_is_read_only_once_is_refused(tmp_path, ending, codec):
+    """FFmpeg reads the first of them and says nothing."""
+    path = tmp_path / f'two{ending}'
+    one = write_video(tmp_path / f'one{ending}', 30, codec=codec)
+    path.write_bytes(open(one, 'rb').read() * 2)
+    with pytest.raises(ValueError, match='one recording, but got 2, joined'):
+        build_reader(str(path))
+    _, errors = prepare_videos([str(path)], tmp_path / 'out',
+                               PrepareSettings('mjpeg'))
+    assert 'one recording, but got 2' in str(errors)
+    assert not list(tmp_path.glob('out/*'))
+    # What the message tells to do.
+    kept = str(tmp_path / f'kept{ending}')
+    subprocess.run([
+        imageio_ffmpeg.get_ffmpeg_exe(), '-v', 'error', '-i', path, '-c',
+        'copy', kept
+    ], check=True)  # yapf: disable
+    for single in (one, kept):
+        assert scan_video(str(single)).num_frames == 30
+
+
+@pytest.mark.parametrize('flags', ['faststart', 'frag_keyframe+empty_moov'])
+def test_one_recording_is_one(tmp_path, flags):
+    path = write_video(tmp_path / 'one.mp4', 30, movflags=flags)
+    with open(path, 'ab') as file:  # as some cameras add what is their own
+        file.write(bytes([0, 0, 0, 16]) + b'skipftypmoov' + bytes(7))
+    assert scan_video(str(path)).num_frames == 30

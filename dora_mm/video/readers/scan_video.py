@@ -12,8 +12,10 @@ import numpy as np
 from .cluster_sums import lie_within, missing_frames, sound_clusters
 from .container_crop import container_crop
 from .decodable_end import decodable_end
+from .ffmpeg_command import ffmpeg_command
 from .film_decoder import FilmDecoder
 from .head_sums import own_head_fits
+from .num_recordings import num_recordings
 from .open_film import film_packets, is_end, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
 from .video_decode_error import VideoDecodeError
@@ -208,7 +210,8 @@ def scan_video(path: str) -> VideoIndex:
 
     Raises:
         VideoDecodeError: If the file is not a video.
-        ValueError: If the header of a prepared one has changed.
+        ValueError: If the header of a prepared one has changed, or it holds
+            several recordings that are not read.
     """
     if own_head_fits(path) is False:
         raise ValueError(f'{path!r} is damaged: its header has changed since '
@@ -222,6 +225,13 @@ def scan_video(path: str) -> VideoIndex:
             f'video, since they are cut short or none ({error.strerror})',
             'Download it again or leave it out') from error
     with container:
+        number = num_recordings(path, container.format.name)
+        if number > 1:
+            raise ValueError(
+                f'{path!r} must hold one recording, but got {number}, joined '
+                'byte by byte, of which FFmpeg reads the first alone. Use '
+                'the recordings themselves, or keep the first: ' +
+                ffmpeg_command('-i FILE -c copy OUT.mp4'))
         return _index_of(path, container, stream)
 
 
