@@ -31,7 +31,8 @@ def noise(height, width, mode='RGB', seed=0, **settings):
 def random_boxes(height, width, number):
     rng = RNG(height + width)
     yield 0, 0, width, height
-    yield width - 1, height - 1, 1, 1
+    for pixels in (1, 2, 3, 4):
+        yield width - pixels, height - 1, pixels, 1
     for _ in range(number):
         w, h = rng.integers(1, (width + 1, height + 1)).tolist()
         yield (*rng.integers((width - w + 1, height - h + 1)).tolist(), w, h)
@@ -41,6 +42,7 @@ def random_boxes(height, width, number):
     ('RGB', '4:2:0', 1, 600, 1066),
     ('RGB', '4:2:0', 3, 480, 854),
     ('RGB', '4:2:0', 1, 131, 97),
+    ('RGB', '4:2:0', 1, 64, 100),
     ('RGB', '4:2:0', 4, 64, 64),
     ('RGB', '4:2:2', 2, 90, 94),
     ('RGB', '4:4:4', 3, 53, 120),
@@ -72,6 +74,11 @@ def test_what_cannot_be_cut_stays_as_it_is():
             96, 144, restart_marker_blocks=2)[0],
         'several scans': noise(
             96, 144, progressive=True, restart_marker_blocks=3)[0],
+        'a mark out of turn': whole.replace(b'\xff\xd3', b'\xff\xd5', 1),
+        'a scan of one plane': whole.replace(b'\xff\xda\x00\x0c\x03',
+                                             b'\xff\xda\x00\x0c\x01', 1),
+        'no room for a size': bytes.fromhex(
+            'ffd8ffdd00040001ffc00002ffdaffd9'),
         'its end is missing': whole[:-300],
         'a mark is missing': whole.replace(b'\xff\xd3', b'\x00\x00', 1),
         'its head is missing': whole[:5],

@@ -14,7 +14,7 @@ from video_factory import write_video
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.preparation.source_video import SourceVideo
-from dora_mm.video.readers import build_reader
+from dora_mm.video.readers import VideoDecodeError, build_reader
 from dora_mm.video.readers.scan_video import scan_video
 
 PLAIN = 'keyint=12:bframes=0'
@@ -156,7 +156,7 @@ def test_what_is_read_only_once_is_refused(tmp_path, ending, codec):
     path = tmp_path / f'two{ending}'
     one = write_video(tmp_path / f'one{ending}', 30, codec=codec)
     path.write_bytes(open(one, 'rb').read() * 2)
-    with pytest.raises(ValueError, match='one recording, but got 2, joined'):
+    with pytest.raises(VideoDecodeError, match='one recording, but got 2'):
         build_reader(str(path))
     _, errors = prepare_videos([str(path)], tmp_path / 'out',
                                PrepareSettings('mjpeg'))

@@ -1,5 +1,5 @@
 """JPEGs of a part of a picture, made without decoding."""
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -8,12 +8,13 @@ Box = Tuple[int, int, int, int]
 
 # Second bytes of marks: the size, the interval of restarts, the data.
 _SIZE, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
-# Pixels over which chroma of half the size reaches when it is enlarged.
-_MARGIN = 2
+# Pixels kept beside a box. Chroma of half the size reaches over two when it is
+# enlarged, and libjpeg enlarges parts of up to four pixels another way.
+_MARGIN = 4
 
 
 def cut_jpegs(jpegs: Sequence[bytes],
-              box: Box) -> Tuple[Sequence[bytes], Box]:
+              box: Box) -> Tuple[Sequence[Union[bytes, bytearray]], Box]:
     """Leave out of JPEGs what a box of their pictures does not need.
 
     JPEGs whose decoding restarts at the same places of each row of blocks, as
@@ -26,9 +27,9 @@ def cut_jpegs(jpegs: Sequence[bytes],
             pictures, inside them.
 
     Returns:
-        tuple[Sequence[bytes], tuple[int, int, int, int]]: JPEGs of a part of
-        the pictures, and the box in pixels of that part. Where one cannot be
-        cut all are returned as they came.
+        tuple[Sequence[bytes | bytearray], tuple[int, int, int, int]]: JPEGs
+        of a part of the pictures, and the box in pixels of that part. Where
+        one cannot be cut all are returned as they came.
     """
     layouts = list(map(_Layout.of, jpegs))
     if None in layouts or len({layout.grid for layout in layouts}) > 1:
@@ -106,19 +107,23 @@ class _Layout(NamedTuple):
     def of(cls, jpeg: bytes) -> Optional['_Layout']:
         """None if the JPEG cannot be cut."""
         size, interval, place, mark = None, 0, 2, None
+        planes = b''
         while mark != _SCAN:
             if place + 4 > len(jpeg) or jpeg[place] != 0xff:
                 return None
             mark = jpeg[place + 1]
             if mark == _SIZE:
                 size = place + 5
+                planes = jpeg[size + 4:size + 5]
             elif mark == _INTERVAL:
                 interval = _number(jpeg, place + 4)
+            elif mark == _SCAN and jpeg[place + 4:place + 5] != planes:
+                return None  # more scans follow, of other planes
             place += 2 + _number(jpeg, place + 2)
-        if size is None or not interval or jpeg[-2:] != b'\xff\xd9':
+        if not planes or not interval or jpeg[-2:] != b'\xff\xd9':
             return None
         height, width = _number(jpeg, size), _number(jpeg, size + 2)
-        factors = jpeg[size + 6:size + 6 + 3 * jpeg[size + 4]:3]
+        factors = jpeg[size + 6:size + 6 + 3 * planes[0]:3]
         across, down = 8, 8
         if len(factors) > 1:  # a single plane has blocks of 8x8 anyway
             across *= max(factor >> 4 for factor in factors)
@@ -131,11 +136,14 @@ class _Layout(NamedTuple):
     def find_starts(self, jpeg: bytes) -> Optional[np.ndarray]:
         """First byte of each stretch, and behind the last mark; int64.
 
-        None if they are not as many as the size of the picture says.
+        None if the marks are not as many as the size of the picture says, or
+        not in turn.
         """
         data = np.frombuffer(jpeg, np.uint8)[self.data:-2]
         marks = np.flatnonzero((data[:-1] == 0xff) & (data[1:] >> 3 == 26))
         if len(marks) + 1 != self.grid.num_columns * self.grid.num_rows:
+            return None
+        if ((data[marks + 1] - np.arange(len(marks))) % 8).any():
             return None
         return np.concatenate(
             ([self.data], marks + self.data + 2, [len(jpeg)]))

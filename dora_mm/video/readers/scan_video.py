@@ -209,9 +209,9 @@ def scan_video(path: str) -> VideoIndex:
         VideoIndex: With ``num_frames`` 0 if no frame can be decoded.
 
     Raises:
-        VideoDecodeError: If the file is not a video.
-        ValueError: If the header of a prepared one has changed, or it holds
-            several recordings that are not read.
+        VideoDecodeError: If the file is not a video, or holds recordings that
+            are not read.
+        ValueError: If the header of a prepared one has changed.
     """
     if own_head_fits(path) is False:
         raise ValueError(f'{path!r} is damaged: its header has changed since '
@@ -227,10 +227,10 @@ def scan_video(path: str) -> VideoIndex:
     with container:
         number = num_recordings(path, container.format.name)
         if number > 1:
-            raise ValueError(
-                f'{path!r} must hold one recording, but got {number}, joined '
-                'byte by byte, of which FFmpeg reads the first alone. Use '
-                'the recordings themselves, or keep the first: ' +
+            raise VideoDecodeError(
+                path, f'it must hold one recording, but got {number}, joined '
+                'byte by byte, of which FFmpeg reads the first alone',
+                'Use the recordings themselves, or keep the first: ' +
                 ffmpeg_command('-i FILE -c copy OUT.mp4'))
         return _index_of(path, container, stream)
 
