@@ -1,4 +1,5 @@
 """JPEGs of a part of a picture, made without decoding."""
+import struct
 from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -69,9 +70,8 @@ def _cut(jpeg: bytes, layout: '_Layout', starts: np.ndarray,
     cut[-1] = 0xD9
     height = min(bottom * grid.unit_height, grid.height)
     width = min(right * grid.unit_width, grid.width)
-    cut[layout.size:layout.size + 4] = b''.join(
-        number.to_bytes(2, 'big') for number in (
-            height - top * grid.unit_height, width - left * grid.unit_width))
+    struct.pack_into('>HH', cut, layout.size, height - top * grid.unit_height,
+                     width - left * grid.unit_width)
     return cut
 
 

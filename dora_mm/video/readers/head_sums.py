@@ -2,7 +2,7 @@
 import mmap
 import struct
 import zlib
-from typing import Any, Optional
+from typing import Any, Iterator, Optional, Tuple
 
 # The last box of a prepared video, which readers of MP4 pass over. Eight
 # hexadecimal digits of CRC-32 of all that ``moov`` holds are its end.
@@ -34,23 +34,38 @@ def head_sum(path: str, container: str) -> int:
     return 0
 
 
-def _movie_box(file: Any) -> bytes:
-    """What ``moov`` holds; empty if it is not found."""
+def movie_boxes(file: Any) -> Iterator[Tuple[bytes, int, int]]:
+    """The outermost boxes of MP4 and QuickTime.
+
+    Args:
+        file (BinaryIO): The file.
+
+    Yields:
+        tuple[bytes, int, int]: Kind, first byte, and number of bytes; below 8
+        of one that goes to the end of the file, and of what is no box.
+    """
     place = 0
     while True:
         file.seek(place)
         header = file.read(16)
-        if len(header) < 16:
-            return b''
+        if len(header) < 8:
+            return
         size, kind = struct.unpack('>I4s', header[:8])
         if size == 1:
             size = int.from_bytes(header[8:], 'big')
+        yield kind, place, size
+        if size < 8:
+            return
+        place += size
+
+
+def _movie_box(file: Any) -> bytes:
+    """What ``moov`` holds; empty if it is not found."""
+    for kind, place, size in movie_boxes(file):
         if kind == b'moov':
             file.seek(place + 8)
             return file.read(size - 8) if size >= 8 else file.read()
-        if size < 8:  # to the end of the file, or no box
-            return b''
-        place += size
+    return b''
 
 
 def sign_head(path: str) -> None:

@@ -2,6 +2,8 @@
 import mmap
 from typing import Iterator
 
+from .head_sums import movie_boxes
+
 _ASF_HEADER = bytes.fromhex('3026b2758e66cf11a6d900aa0062ce6c')
 _FLV_HEADER = b'FLV\x01'
 
@@ -23,7 +25,7 @@ def num_recordings(path: str, container: str) -> int:
     with open(path, 'rb') as file, mmap.mmap(
             file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if container.startswith('mov'):
-            kinds = list(_boxes(data))
+            kinds = [kind for kind, _, _ in movie_boxes(file)]
             if b'moof' in kinds:
                 return 1
             return max(1, min(kinds.count(b'ftyp'), kinds.count(b'moov')))
@@ -32,19 +34,6 @@ def num_recordings(path: str, container: str) -> int:
         if container == 'flv':
             return max(1, _num_flv(data))
     return 1
-
-
-def _boxes(data: mmap.mmap) -> Iterator[bytes]:
-    """Kinds of the outermost boxes of MP4 and QuickTime."""
-    place = 0
-    while place + 8 <= len(data):
-        size = int.from_bytes(data[place:place + 4], 'big')
-        yield data[place + 4:place + 8]
-        if size == 1:
-            size = int.from_bytes(data[place + 8:place + 16], 'big')
-        if size < 8:  # to the end of the file, or no box
-            return
-        place += size
 
 
 def _objects(data: mmap.mmap) -> Iterator[bytes]:
