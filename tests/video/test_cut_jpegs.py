@@ -150,16 +150,6 @@ def test_a_crop_behind_reading_changes_no_pixel(prepared):
     seen(clips(load)[0])  # in another pipeline, with nothing behind it
 
 
-@pytest.mark.parametrize('channels', [1, 3, 4])
-def test_planes_of_a_packed_clip(channels):
-    """Also of a clip that is turned, and of more planes than colours."""
-    clip = RNG(0).integers(0, 256, (2, 9, 14, channels), np.uint8)
-    results = dict(video_path='v', frame_indices=[0, 1], seed=0)
-    for frames in (clip, clip[:, :, ::-1], clip[..., ::-1]):
-        inputs = PackClipInputs()(dict(results, clip=frames))['inputs']
-        assert np.array_equal(inputs, frames.transpose(0, 3, 1, 2))
-
-
 @pytest.mark.parametrize('width, interval', [(134, 3), (1066, 1), (854, 3),
                                              (960, 4), (16, 1)])
 def test_restarts_fit_into_a_row(width, interval):

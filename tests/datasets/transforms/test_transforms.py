@@ -192,3 +192,14 @@ def test_large_original_is_warned_of(tmp_path, caplog):
     caplog.clear()
     load.check_video(replace(info, num_bytes=1 << 20))
     assert not caplog.text
+
+
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_planes_of_a_packed_clip(channels):
+    """Also of a clip that is turned, and of more planes than colours."""
+    rng = np.random.default_rng(0)
+    clip = rng.integers(0, 256, (2, 9, 14, channels), np.uint8)
+    results = dict(video_path='v', frame_indices=[0, 1], seed=0)
+    for frames in (clip, clip[:, :, ::-1], clip[..., ::-1]):
+        inputs = PackClipInputs()(dict(results, clip=frames))['inputs']
+        assert np.array_equal(inputs, frames.transpose(0, 3, 1, 2))
