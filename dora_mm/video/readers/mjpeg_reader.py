@@ -183,7 +183,8 @@ def _named(path: str, number: int) -> Iterator[None]:
     """Say which frame cannot be decoded."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
+        # simplejpeg gives a KeyError for factors that it has no name for.
         raise VideoDecodeError(
             path, f'the JPEG of frame {number} is damaged: {error}', _REMEDY,
             int(number)) from error
