@@ -14,18 +14,20 @@ from dora_mm.datasets.transforms import (ClipRandomResizedCrop,
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.preparation.writers import MJPEGWriter
-from dora_mm.video.readers import MJPEGReader
-from dora_mm.video.readers.cut_jpegs import cut_jpegs
+from dora_mm.video.readers import MJPEGReader, VideoDecodeError
+from dora_mm.video.readers.cut_jpegs import cut_jpegs, note_stretches
+from dora_mm.video.readers.mjpeg_reader import decode_jpegs
 
 RNG = np.random.default_rng
 
 
 def noise(height, width, mode='RGB', seed=0, **settings):
-    """A JPEG in which no two pixels are alike, and its pixels."""
+    """A JPEG of noise that says where it restarts, and its pixels."""
     pixels = RNG(seed).integers(0, 256, (height, width, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(file, 'JPEG', **settings)
-    return file.getvalue(), simplejpeg.decode_jpeg(file.getvalue())
+    jpeg = note_stretches(file.getvalue())
+    return jpeg, simplejpeg.decode_jpeg(file.getvalue())
 
 
 def random_boxes(height, width, number):
@@ -66,9 +68,19 @@ def test_pixels_of_a_part(mode, subsampling, interval, height, width):
 
 
 def test_what_cannot_be_cut_stays_as_it_is():
-    box = (20, 10, 30, 40)
     whole, _ = noise(96, 144, restart_marker_blocks=3)
+    note = whole.index(b'stretches')
+    first = whole[note + 9:note + 13]  # two stretches
+    # The box needs nothing of the first column.
+    box = (60, 10, 30, 40)
     others = {
+        'no note': whole[:2] + whole[note + 9 + 2 * 18:],
+        'a note of another length': whole.replace(
+            b'stretches' + first, b'stretches' + first[:2], 1),
+        'a note of another picture': whole.replace(
+            first, first[2:] + first[:2], 1),
+        'a note that is too long by a byte': whole.replace(
+            first, bytes((*first[:3], first[3] ^ 1)), 1),
         'no restarts': noise(96, 144)[0],
         'restarts at other places of each row': noise(
             96, 144, restart_marker_blocks=2)[0],
@@ -115,6 +127,27 @@ def test_boxes_of_a_prepared_video(prepared):
         assert np.array_equal(found, frames[:, y:y + h, x:x + w])
     corner = cut_jpegs(reader.get_jpegs(numbers), (0, 0, 20, 20))[0]
     assert simplejpeg.decode_jpeg(corner[0]).shape == (32, 64, 3)
+
+
+def test_a_note_changes_no_pixel_and_is_not_in_a_part():
+    jpeg, pixels = noise(96, 144, restart_marker_blocks=3)
+    assert jpeg.count(b'stretches') == 1
+    assert np.array_equal(simplejpeg.decode_jpeg(jpeg), pixels)
+    (cut, ), _ = cut_jpegs([jpeg], (60, 40, 5, 5))
+    assert b'stretches' not in cut
+    # Too often for a comment, and not at all.
+    for settings in (dict(restart_marker_blocks=1), {}):
+        jpeg, _ = noise(2400, 3600, **settings)
+        assert b'stretches' not in jpeg
+    stretch = noise(16, 4096, quality=100, restart_marker_blocks=256)[0]
+    assert len(stretch) > 1 << 16 and b'stretches' not in stretch
+
+
+def test_damaged_factors_are_damage():
+    """simplejpeg 1.9 has no name for the factors 1x4."""
+    jpeg = noise(64, 64)[0].replace(b'\x03\x01\x22\x00', b'\x03\x01\x14\x00')
+    with pytest.raises(VideoDecodeError, match='the JPEG of frame 7 is damag'):
+        decode_jpegs([jpeg], 'v.mp4', [7])
 
 
 def seen(results):

@@ -6,7 +6,7 @@ from dora_mm.video.video_manifest import VideoManifest
 from .prepare_settings import PrepareSettings
 
 # A setting that videos of JPEGs did not have at first, and are right without.
-_NEW = 'most_blocks_to_restart'
+_NEW = 'most_blocks_a_stretch'
 
 
 def find_finished(path: Path, identity: dict, settings: PrepareSettings,

@@ -8,6 +8,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from dora_mm.video.readers.cut_jpegs import note_stretches
 from dora_mm.video.readers.packet_sums import sign_jpeg
 
 _BT601 = 5  # as in the H.264 standard's table of matrix coefficients
@@ -72,13 +73,13 @@ class MJPEGWriter(VideoWriter):
     FFmpeg only does the muxing: every packet is a JPEG file that any library
     reads. Its decoding restarts every few blocks, at the same places of each
     row of them, so that a crop is decoded without the rest
-    (:func:`cut_jpeg`). FFmpeg's own encoder restarts at rows only, and
+    (:func:`cut_jpegs`). FFmpeg's own encoder restarts at rows only, and
     simplejpeg nowhere. A comment in it holds the checksum of what follows:
     damage seldom keeps a JPEG from being decoded.
     """
 
     # Blocks are of 16x16 pixels.
-    SETTINGS = dict(quality=90, most_blocks_to_restart=4)
+    SETTINGS = dict(quality=90, most_blocks_a_stretch=4)
     FULL_RANGE = True
 
     def _add_stream(self):
@@ -105,7 +106,7 @@ class MJPEGWriter(VideoWriter):
         chroma = (plane.resize(luma.size, Image.NEAREST) for plane in chroma)
         columns = -(-luma.width // 16)
         interval = max(
-            n for n in range(1, cls.SETTINGS['most_blocks_to_restart'] + 1)
+            n for n in range(1, cls.SETTINGS['most_blocks_a_stretch'] + 1)
             if columns % n == 0)
         file = io.BytesIO()
         Image.merge('YCbCr', (luma, *chroma)).save(
@@ -113,8 +114,9 @@ class MJPEGWriter(VideoWriter):
             'JPEG',
             quality=cls.SETTINGS['quality'],
             subsampling='4:2:0',
+            optimize=True,
             restart_marker_blocks=interval)
-        return file.getvalue()
+        return note_stretches(file.getvalue())
 
     def write(self, planes: Sequence[np.ndarray], times: int = 1) -> None:
         """See :meth:`VideoWriter.write`."""

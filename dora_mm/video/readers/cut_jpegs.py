@@ -7,20 +7,49 @@ import numpy as np
 # x, y, width, height in pixels.
 Box = Tuple[int, int, int, int]
 
-# Second bytes of marks: the size, the interval of restarts, the data.
-_SIZE, _INTERVAL, _SCAN = 0xC0, 0xDD, 0xDA
+# Second bytes of marks: the size, the interval of restarts, a comment, the
+# data.
+_SIZE, _INTERVAL, _COMMENT, _SCAN = 0xC0, 0xDD, 0xFE, 0xDA
+# Begins the comment of :func:`note_stretches`; two bytes a stretch follow.
+_NOTE = b'stretches'
+_MOST_STRETCHES = ((1 << 16) - 3 - len(_NOTE)) // 2
 # Pixels kept beside a box. Chroma of half the size reaches over two when it is
 # enlarged, and libjpeg enlarges parts of up to four pixels another way.
 _MARGIN = 4
+
+
+def note_stretches(jpeg: bytes) -> bytes:
+    """Write into a JPEG how long the stretches between its restarts are.
+
+    :func:`cut_jpegs` would take twice the time to find them.
+
+    Args:
+        jpeg (bytes): A JPEG.
+
+    Returns:
+        bytes: A JPEG of the same picture; the same one if its decoding does
+        not restart at the same places of each row of blocks, or too often.
+    """
+    layout = _Layout.of(jpeg)
+    if layout is None:
+        return jpeg
+    data = np.frombuffer(jpeg, np.uint8)[layout.data:]
+    marks = np.flatnonzero((data[:-1] == 0xff) & (data[1:] >> 3 == 26))
+    lengths = np.diff(marks + 2, prepend=0, append=len(data))
+    if (len(lengths) != layout.grid.num_stretches
+            or len(lengths) > _MOST_STRETCHES or lengths.max() >> 16):
+        return jpeg
+    note = _NOTE + lengths.astype('>u2').tobytes()
+    head = struct.pack('>BBH', 0xff, _COMMENT, 2 + len(note))
+    return jpeg[:2] + head + note + jpeg[2:]
 
 
 def cut_jpegs(jpegs: Sequence[bytes],
               box: Box) -> Tuple[Sequence[Union[bytes, bytearray]], Box]:
     """Leave out of JPEGs what a box of their pictures does not need.
 
-    JPEGs whose decoding restarts at the same places of each row of blocks, as
-    the preparation writes them, can be cut there: what is kept decodes to the
-    same pixels.
+    JPEGs of :func:`note_stretches`, as the preparation writes them, can be
+    cut where decoding restarts: what is kept decodes to the same pixels.
 
     Args:
         jpegs (Sequence[bytes]): JPEGs of pictures of one size, at least one.
@@ -35,44 +64,15 @@ def cut_jpegs(jpegs: Sequence[bytes],
     layouts = list(map(_Layout.of, jpegs))
     if None in layouts or len({layout.grid for layout in layouts}) > 1:
         return jpegs, box
-    starts = [
-        layout.find_starts(jpeg) for layout, jpeg in zip(layouts, jpegs)
-    ]
-    if any(found is None for found in starts):
-        return jpegs, box
     grid = layouts[0].grid
     x, y, width, height = box
-    part = (*_span(x, width, grid.width, grid.unit_width),
-            *_span(y, height, grid.height, grid.unit_height))
-    corner = part[0] * grid.unit_width, part[2] * grid.unit_height
-    return [_cut(*each, part) for each in zip(jpegs, layouts, starts)
-            ], (x - corner[0], y - corner[1], width, height)
-
-
-def _cut(jpeg: bytes, layout: '_Layout', starts: np.ndarray,
-         part: Tuple[int, int, int, int]) -> bytearray:
-    """The stretches [left, right) of the rows [top, bottom)."""
-    left, right, top, bottom = part
-    grid = layout.grid
-    first = np.arange(top, bottom) * grid.num_columns + left
-    begins, ends = starts[first], starts[first + right - left]
-    view = memoryview(jpeg)
-    cut = bytearray().join([
-        view[:layout.data],
-        *(view[b:e] for b, e in zip(begins.tolist(), ends.tolist()))
-    ])
-    # Every stretch has brought the mark behind it. Marks count modulo 8, and
-    # the last one ends the picture.
-    marks = starts[first[:, None] + np.arange(1, right - left + 1)] - 1
-    marks += (layout.data + (ends - begins).cumsum() - ends)[:, None]
-    np.frombuffer(cut, np.uint8)[marks.ravel()] = 0xD0 + np.arange(
-        marks.size) % 8
-    cut[-1] = 0xD9
-    height = min(bottom * grid.unit_height, grid.height)
-    width = min(right * grid.unit_width, grid.width)
-    struct.pack_into('>HH', cut, layout.size, height - top * grid.unit_height,
-                     width - left * grid.unit_width)
-    return cut
+    part = _Part.of(grid,
+                    _span(x, width, grid.width, grid.unit_width),
+                    _span(y, height, grid.height, grid.unit_height))
+    cut = [part.cut(*each) for each in zip(jpegs, layouts)]
+    if None in cut:
+        return jpegs, box
+    return cut, (x - part.left, y - part.top, width, height)
 
 
 def _span(begin: int, length: int, full: int, unit: int) -> Tuple[int, int]:
@@ -93,33 +93,37 @@ class _Grid(NamedTuple):
         return -(-self.width // self.unit_width)
 
     @property
-    def num_rows(self) -> int:
-        return -(-self.height // self.unit_height)
+    def num_stretches(self) -> int:
+        return self.num_columns * -(-self.height // self.unit_height)
 
 
 class _Layout(NamedTuple):
-    """Where things lie in a JPEG that can be cut."""
+    """Where things lie in a JPEG that may be cut."""
     size: int  # byte at which height and width are written
     data: int  # byte at which the first stretch begins
     grid: _Grid
+    note: slice  # bytes of the note of stretches, if it has one
 
     @classmethod
     def of(cls, jpeg: bytes) -> Optional['_Layout']:
         """None if the JPEG cannot be cut."""
         size, interval, place, mark = None, 0, 2, None
-        planes = b''
+        planes, note = b'', slice(0, 0)
         while mark != _SCAN:
             if place + 4 > len(jpeg) or jpeg[place] != 0xff:
                 return None
             mark = jpeg[place + 1]
+            end = place + 2 + _number(jpeg, place + 2)
             if mark == _SIZE:
                 size = place + 5
                 planes = jpeg[size + 4:size + 5]
             elif mark == _INTERVAL:
                 interval = _number(jpeg, place + 4)
+            elif mark == _COMMENT and jpeg.startswith(_NOTE, place + 4):
+                note = slice(place, end)
             elif mark == _SCAN and jpeg[place + 4:place + 5] != planes:
                 return None  # more scans follow, of other planes
-            place += 2 + _number(jpeg, place + 2)
+            place = end
         if not planes or not interval or jpeg[-2:] != b'\xff\xd9':
             return None
         height, width = _number(jpeg, size), _number(jpeg, size + 2)
@@ -131,22 +135,78 @@ class _Layout(NamedTuple):
         # Damaged factors are 0.
         if not across * down or -(-width // across) % interval:
             return None
-        return cls(size, place, _Grid(width, height, across * interval, down))
+        return cls(size, place, _Grid(width, height, across * interval, down),
+                   note)
 
     def find_starts(self, jpeg: bytes) -> Optional[np.ndarray]:
-        """First byte of each stretch, and behind the last mark; int64.
+        """First byte of each stretch, and behind the last one; int64.
 
-        None if the marks are not as many as the size of the picture says, or
-        not in turn.
+        None if there is no note of them, or it is of another picture.
         """
-        data = np.frombuffer(jpeg, np.uint8)[self.data:-2]
-        marks = np.flatnonzero((data[:-1] == 0xff) & (data[1:] >> 3 == 26))
-        if len(marks) + 1 != self.grid.num_columns * self.grid.num_rows:
+        first = self.note.start + 4 + len(_NOTE)
+        number = self.grid.num_stretches
+        if self.note.stop - first != 2 * number:
             return None
-        if ((data[marks + 1] - np.arange(len(marks))) % 8).any():
+        starts = np.empty(number + 1, int)
+        starts[0] = self.data
+        np.frombuffer(jpeg, '>u2', number, first).cumsum(out=starts[1:])
+        starts[1:] += self.data
+        return starts if starts[-1] == len(jpeg) else None
+
+
+class _Part(NamedTuple):
+    """Stretches of some columns and rows of a grid."""
+    left: int  # pixels
+    top: int
+    width: int
+    height: int
+    numbers: np.ndarray  # (rows, 1 + columns): where each begins and ends
+    old_marks: np.ndarray  # in front of these places, two bytes
+    new_marks: np.ndarray  # second bytes of marks in the part: at the ends
+
+    @classmethod
+    def of(cls, grid: _Grid, columns: Tuple[int, int],
+           rows: Tuple[int, int]) -> '_Part':
+        """Columns and rows: the first and the one behind the last."""
+        left, top = columns[0] * grid.unit_width, rows[0] * grid.unit_height
+        numbers = np.arange(*rows)[:, None] * grid.num_columns + np.arange(
+            columns[0], columns[1] + 1)
+        # Marks count modulo 8. In front of the first stretch is the end of the
+        # head, behind the last one the end of the picture.
+        old_marks = (0xffd0 + (numbers - 1) % 8).astype('>u2')
+        old_marks[numbers == 0] = 0x3f00
+        old_marks[numbers == grid.num_stretches] = 0xffd9
+        new_marks = (0xd0 + np.arange(numbers[:, 1:].size) % 8).astype('u1')
+        new_marks[-1] = 0xd9
+        return cls(left, top,
+                   min(columns[1] * grid.unit_width, grid.width) - left,
+                   min(rows[1] * grid.unit_height, grid.height) - top, numbers,
+                   old_marks, new_marks.reshape(len(numbers), -1))
+
+    def cut(self, jpeg: bytes, layout: _Layout) -> Optional[bytearray]:
+        """None if the JPEG has no note, or marks are not where it says."""
+        starts = layout.find_starts(jpeg)
+        if starts is None:
             return None
-        return np.concatenate(
-            ([self.data], marks + self.data + 2, [len(jpeg)]))
+        places = starts[self.numbers]
+        pairs = np.ndarray(len(jpeg) - 1, '>u2', jpeg, strides=1)
+        if (pairs[places - 2] != self.old_marks).any():
+            return None
+        view, note = memoryview(jpeg), layout.note
+        begins, ends = places[:, 0], places[:, -1]
+        cut = bytearray().join([
+            view[:note.start], view[note.stop:layout.data],
+            *(view[b:e] for b, e in zip(begins.tolist(), ends.tolist()))
+        ])
+        lengths = ends - begins
+        shifts = lengths.cumsum() - ends + len(cut) - lengths.sum()
+        marks = places[:, 1:] + shifts[:, None] - 1
+        np.frombuffer(cut, np.uint8)[marks] = self.new_marks
+        size = layout.size
+        if size > note.start:
+            size -= note.stop - note.start
+        struct.pack_into('>HH', cut, size, self.height, self.width)
+        return cut
 
 
 def _number(jpeg: bytes, place: int) -> int:

@@ -140,7 +140,7 @@ def test_a_video_of_an_earlier_version_is_kept(tmp_path, prepare, caplog):
     source = write_video(tmp_path / 'walk.mp4', 30)
     first = prepare(source)
     settings = dict(first.manifest.settings)
-    del settings['most_blocks_to_restart']
+    del settings['most_blocks_a_stretch']
     replace(first.manifest, settings=settings).save(first.path)
     assert prepare(source).status == 'was finished'
     assert '--overwrite makes it anew' in caplog.text
