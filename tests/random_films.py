@@ -22,6 +22,7 @@ from typing import List, NamedTuple
 import av
 import numpy as np
 import pytest
+from av.error import ArgumentError
 
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
@@ -191,7 +192,8 @@ def cut_film(path: Path, first: int) -> Path:
         first (int): The packet to begin at.
 
     Returns:
-        Path: A new file beside it; the old one if its packets have no times.
+        Path: A new file beside it; the old one if its packets have no times,
+        or times that the container does not take (MPEG-PS read by FFmpeg).
     """
     target = path.with_name(f'{path.stem}_cut{path.suffix}')
     with av.open(str(path)) as source:
@@ -207,7 +209,10 @@ def cut_film(path: Path, first: int) -> Path:
                 packet.pts -= base
                 packet.dts -= base
                 packet.stream = copy
-                output.mux(packet)
+                try:
+                    output.mux(packet)
+                except ArgumentError:
+                    return path
     return target
 
 
