@@ -50,7 +50,7 @@ def find_finished(path: Path, identity: dict, settings: PrepareSettings,
         return None
     if not differences:
         warn(f'{str(path)!r} was prepared by an earlier version: its clips '
-             'take about 1.5 times as long to read as those of a new file. '
+             'take about 1.6 times as long to read as those of a new file. '
              '--overwrite makes it anew')
         return manifest
     raise ValueError(
