@@ -66,19 +66,26 @@ def cut_jpegs(jpegs: Sequence[bytes],
         return jpegs, box
     grid = layouts[0].grid
     x, y, width, height = box
-    part = _Part.of(grid,
-                    _span(x, width, grid.width, grid.unit_width),
-                    _span(y, height, grid.height, grid.unit_height))
+    part = _Part.of(
+        grid, _span(x, width, grid.width, grid.unit_width, grid.block),
+        _span(y, height, grid.height, grid.unit_height, grid.unit_height))
     cut = [part.cut(*each) for each in zip(jpegs, layouts)]
     if None in cut:
         return jpegs, box
     return cut, (x - part.left, y - part.top, width, height)
 
 
-def _span(begin: int, length: int, full: int, unit: int) -> Tuple[int, int]:
-    """Units [first, end) that hold a side of a box and what reaches in."""
+def _span(begin: int, length: int, full: int, unit: int,
+          block: int) -> Tuple[int, int, int]:
+    """Units [first, end) that hold a side of a box and what reaches in.
+
+    Of them so many pixels are decoded: of the last block as few as will do.
+    """
     first = max(0, begin - _MARGIN) // unit
-    return first, -(-min(full, begin + length + _MARGIN) // unit)
+    stop = min(full, begin + length + _MARGIN)
+    end = -(-stop // unit)
+    stop = max(stop, min(full, end * unit - block + 1))
+    return first, end, stop - first * unit
 
 
 class _Grid(NamedTuple):
@@ -87,6 +94,7 @@ class _Grid(NamedTuple):
     height: int
     unit_width: int  # pixels from one restart to the next
     unit_height: int
+    block: int  # pixels, the width of a block
 
     @property
     def num_columns(self) -> int:
@@ -135,8 +143,8 @@ class _Layout(NamedTuple):
         # Damaged factors are 0.
         if not across * down or -(-width // across) % interval:
             return None
-        return cls(size, place, _Grid(width, height, across * interval, down),
-                   note)
+        grid = _Grid(width, height, across * interval, down, across)
+        return cls(size, place, grid, note)
 
     def find_starts(self, jpeg: bytes) -> Optional[np.ndarray]:
         """First byte of each stretch, and behind the last one; int64.
@@ -165,12 +173,12 @@ class _Part(NamedTuple):
     new_marks: np.ndarray  # second bytes of marks in the part: at the ends
 
     @classmethod
-    def of(cls, grid: _Grid, columns: Tuple[int, int],
-           rows: Tuple[int, int]) -> '_Part':
-        """Columns and rows: the first and the one behind the last."""
-        left, top = columns[0] * grid.unit_width, rows[0] * grid.unit_height
-        numbers = np.arange(*rows)[:, None] * grid.num_columns + np.arange(
-            columns[0], columns[1] + 1)
+    def of(cls, grid: _Grid, columns: Tuple[int, int, int],
+           rows: Tuple[int, int, int]) -> '_Part':
+        """Columns and rows: see :func:`_span`."""
+        (left, right, width), (top, bottom, height) = columns, rows
+        numbers = np.arange(top, bottom)[:, None] * grid.num_columns
+        numbers = numbers + np.arange(left, right + 1)
         # Marks count modulo 8. In front of the first stretch is the end of the
         # head, behind the last one the end of the picture.
         old_marks = (0xffd0 + (numbers - 1) % 8).astype('>u2')
@@ -178,10 +186,9 @@ class _Part(NamedTuple):
         old_marks[numbers == grid.num_stretches] = 0xffd9
         new_marks = (0xd0 + np.arange(numbers[:, 1:].size) % 8).astype('u1')
         new_marks[-1] = 0xd9
-        return cls(left, top,
-                   min(columns[1] * grid.unit_width, grid.width) - left,
-                   min(rows[1] * grid.unit_height, grid.height) - top, numbers,
-                   old_marks, new_marks.reshape(len(numbers), -1))
+        return cls(left * grid.unit_width, top * grid.unit_height, width,
+                   height, numbers, old_marks,
+                   new_marks.reshape(len(numbers), -1))
 
     def cut(self, jpeg: bytes, layout: _Layout) -> Optional[bytearray]:
         """None if the JPEG has no note, or marks are not where it says."""
