@@ -108,14 +108,17 @@ class MJPEGWriter(VideoWriter):
         interval = max(
             n for n in range(1, cls.SETTINGS['most_blocks_a_stretch'] + 1)
             if columns % n == 0)
-        file = io.BytesIO()
-        Image.merge('YCbCr', (luma, *chroma)).save(
-            file,
-            'JPEG',
+        picture = Image.merge('YCbCr', (luma, *chroma))
+        settings = dict(
             quality=cls.SETTINGS['quality'],
             subsampling='4:2:0',
-            optimize=True,
             restart_marker_blocks=interval)
+        file = io.BytesIO()
+        try:
+            picture.save(file, 'JPEG', optimize=True, **settings)
+        except OSError:  # noise: Pillow has room for one byte a pixel then
+            file = io.BytesIO()
+            picture.save(file, 'JPEG', **settings)
         return note_stretches(file.getvalue())
 
     def write(self, planes: Sequence[np.ndarray], times: int = 1) -> None:
