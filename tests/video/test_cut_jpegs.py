@@ -150,6 +150,14 @@ def test_damaged_factors_are_damage():
         decode_jpegs([jpeg], 'v.mp4', [7])
 
 
+@pytest.mark.parametrize('height, width', [(64, 48), (32, 32), (80, 64)])
+def test_pictures_of_another_size_are_refused(height, width):
+    """A buffer of as many bytes took them, and gave skewed pictures."""
+    jpegs = [noise(48, 64)[0], noise(height, width)[0]]
+    with pytest.raises(VideoDecodeError, match='frame 8 .*(size|buffer)'):
+        decode_jpegs(jpegs, 'v.mp4', [7, 8])
+
+
 def seen(results):
     """What a user may put between reading and cropping."""
     assert results['clip'].shape == (4, HEIGHT, WIDTH, 3)
@@ -181,6 +189,17 @@ def test_a_crop_behind_reading_changes_no_pixel(prepared):
     assert all(map(torch.equal, boxes, drawn(seen)))
     assert all(map(torch.equal, boxes, drawn(crop=OwnCrop)))
     seen(clips(load)[0])  # in another pipeline, with nothing behind it
+
+
+def test_noise_is_encoded_too():
+    """Pillow has room for a byte a pixel where it optimises codes."""
+    planes = [
+        255 * RNG(0).integers(0, 2, size, np.uint8)
+        for size in ((480, 854), (240, 427), (240, 427))
+    ]
+    jpeg = MJPEGWriter.encode(planes)
+    assert len(jpeg) > 480 * 854
+    assert simplejpeg.decode_jpeg(jpeg).shape == (480, 854, 3)
 
 
 @pytest.mark.parametrize('width, interval', [(134, 3), (1066, 1), (854, 3),

@@ -11,8 +11,8 @@ from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
-_REMEDY = ('Make the file anew with python tools/prepare_video.py, or leave '
-           'it out')
+_REMEDY = ('Make the file anew with python tools/prepare_video.py '
+           '--overwrite, or leave it out')
 
 
 class MJPEGReader(VideoReader):
@@ -170,8 +170,10 @@ def decode_jpegs(jpegs: Sequence[bytes],
                 x, y, width, height = box or (0, 0, *size[::-1])
                 clip = np.empty((len(jpegs), height, width, 3), np.uint8)
                 whole = np.empty((*size, 3), np.uint8) if box else None
-            simplejpeg.decode_jpeg(
-                jpeg, buffer=clip[t] if whole is None else whole)
+            buffer = clip[t] if whole is None else whole
+            if simplejpeg.decode_jpeg(
+                    jpeg, buffer=buffer).shape != buffer.shape:
+                raise ValueError('its size is not that of the first')
         if whole is not None:
             # While the picture is in the processor's cache.
             clip[t] = whole[y:y + height, x:x + width]
