@@ -78,7 +78,7 @@ def parse_args(args=None):
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace results of other settings or sources')
+        help='replace results of other settings or sources, and damaged ones')
     args = parser.parse_args(args)
     if bool(args.videos) == bool(args.walking_tours):
         parser.error('name either videos or --walking-tours')

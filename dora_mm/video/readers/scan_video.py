@@ -216,7 +216,7 @@ def scan_video(path: str) -> VideoIndex:
     if own_head_fits(path) is False:
         raise ValueError(f'{path!r} is damaged: its header has changed since '
                          'it was prepared. Copy it again, or make it anew '
-                         'with python tools/prepare_video.py')
+                         'with python tools/prepare_video.py --overwrite')
     try:
         container, stream = open_film(path)
     except (av.error.FFmpegError, OSError) as error:

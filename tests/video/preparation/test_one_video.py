@@ -147,6 +147,22 @@ def test_a_video_of_an_earlier_version_is_kept(tmp_path, prepare, caplog):
     assert prepare(source, overwrite=True).status == 'prepared'
 
 
+@pytest.mark.parametrize('encoding', ['mjpeg', 'h264'])
+@pytest.mark.parametrize('where', ['mdat', 'stsz', 'mvhd'])
+def test_a_damaged_result_is_made_anew(tmp_path, prepare, encoding, where):
+    """As its errors say; it counted as finished, whatever its bytes."""
+    source = write_video(tmp_path / 'walk.mp4', 40)
+    path = prepare(source, encoding).path
+    sound = path.read_bytes()
+    assert prepare(source, encoding, overwrite=True).status == 'was finished'
+    place = sound.rindex(where.encode()) + (2000 if where == 'mdat' else 21)
+    path.write_bytes(sound[:place] + bytes([sound[place] ^ 8]) +
+                     sound[place + 1:])
+    assert prepare(source, encoding).status == 'was finished'
+    assert prepare(source, encoding, overwrite=True).status == 'prepared'
+    assert path.read_bytes() == sound
+
+
 def test_what_differs_is_named(tmp_path, prepare, numbers):
     source = write_video(tmp_path / 'walk.mp4', 30)
     path = prepare(source).path
