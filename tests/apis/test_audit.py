@@ -169,6 +169,18 @@ def test_it_agrees_with_what_is_prepared_and_trained(film, audited, tmp_path,
     again = audit_video(str(done[0].path), 1)
     assert again.num_bytes == manifest.bytes
     assert again.excluded == manifest.excluded
+    # But not of what has been damaged since.
+    data = bytearray(done[0].path.read_bytes())
+    for number in (30, 31, 32, 255):
+        place = [m.start() for m in re.finditer(b'\xff\xd8\xff', data)][number]
+        data[place + 200] ^= 1
+    done[0].path.write_bytes(data)
+    begin, end = manifest.excluded[0][:2]
+    assert begin < 255 < end - 1
+    assert audit_video(str(done[0].path), 1).excluded == (
+        (30, 33, 'undecodable'), (begin, 255, 'frozen'),
+        (255, 256, 'undecodable'), (256, end, 'frozen'),
+        *manifest.excluded[1:])
 
 
 def test_interval_lets_half_of_the_frames_begin_a_clip(audited):
