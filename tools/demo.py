@@ -124,7 +124,7 @@ def demo(video: Optional[str], out_dir: Optional[str]) -> None:
                           ('pictures', 'tracks/*_overview.png'),
                           ('video', 'tracks/*.mp4')):
         for path in sorted(out.glob(pattern)):
-            print(f'{kind:10}{path}')
+            print(f'{kind:11}{path}')
     if last >= first:
         raise RuntimeError(f'the loss must fall, but went from {first:.2f} to '
                            f'{last:.2f}: remove {out} and run again')

@@ -168,5 +168,6 @@ def plot_table(rows: List[Dict], names: Sequence[str],
     axes.set_xticks(places,
                     [row['title'].replace(' ', '\n', 1) for row in rows])
     axes.set_ylabel('per cent')
-    axes.legend()
+    # Beside the bars: inside it covers one.
+    axes.legend(loc='upper left', bbox_to_anchor=(1, 1))
     figure.savefig(path, dpi=120)
