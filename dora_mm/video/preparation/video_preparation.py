@@ -132,6 +132,14 @@ class VideoPreparation:
                 return PreparedVideo(self.path, self.state, manifest,
                                      time.monotonic() - start)
             manifest, waits_for = self._prepare(pool, disk)
+        except FileNotFoundError:
+            # The same command, started twice: the other process has put the
+            # parts together and removed them.
+            manifest = find_finished(self.path, self.identity, self.settings,
+                                     False)
+            if manifest is None:
+                raise
+            waits_for = ''
         except ValueError:
             self.store.remove_if_empty()
             raise

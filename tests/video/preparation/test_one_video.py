@@ -163,6 +163,29 @@ def test_a_damaged_result_is_made_anew(tmp_path, prepare, encoding, where):
     assert path.read_bytes() == sound
 
 
+def test_another_process_was_first(tmp_path, prepare, monkeypatch):
+    """The second one ended with errno 2, though all was done."""
+    source = write_video(tmp_path / 'walk.mp4', 40)
+    path = prepare(source).path
+    files = {p: p.read_bytes() for p in (path, VideoManifest.path_of(path))}
+    for file in files:
+        file.unlink()
+
+    def lose_parts(self, *args):
+        for file, data in files.items():
+            file.write_bytes(data)
+        raise FileNotFoundError(2, 'No such file', 'out/.walk.parts/0.mp4')
+
+    monkeypatch.setattr(video_preparation.VideoPreparation, '_encode',
+                        lose_parts)
+    assert prepare(source).status == 'prepared'
+    for file in files:
+        file.unlink()
+    files.clear()
+    with pytest.raises(FileNotFoundError):
+        prepare(source)
+
+
 def test_what_differs_is_named(tmp_path, prepare, numbers):
     source = write_video(tmp_path / 'walk.mp4', 30)
     path = prepare(source).path
