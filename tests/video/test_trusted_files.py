@@ -280,6 +280,21 @@ def test_damage_does_not_change_the_reader_of_a_prepared_video(tmp_path):
         reader.get_frames([0])
 
 
+def test_a_damaged_beginning_of_jpegs(tmp_path):
+    """No frame could be decoded, it was said, where the first one cannot."""
+    copy, _ = prepared(write(tmp_path / 'film.mp4'), tmp_path / 'out')
+    index, right = load_video_index(copy), build_reader(copy).get_frames([75])
+    data = bytearray(Path(copy).read_bytes())
+    place, size = int(index.positions[0]), int(index.sizes[0])
+    data[place + size // 2:place + size] = bytes(size - size // 2)
+    damaged = tmp_path / 'damaged.mp4'
+    damaged.write_bytes(data)
+    reader = build_reader(str(damaged))
+    assert np.array_equal(reader.get_frames([75]), right)
+    with pytest.raises(VideoDecodeError, match='JPEG of frame 0 '):
+        reader.get_frames([0])
+
+
 def test_a_damaged_frame_on_the_way_is_an_error(tmp_path, monkeypatch):
     """FFmpeg marks the frame that it conceals, not those that refer to it."""
     path = write(tmp_path / 'film.mp4', x264='keyint=12:bframes=0')

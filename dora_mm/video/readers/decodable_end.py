@@ -64,16 +64,20 @@ def _is_found(path: str, key_times, number: int) -> bool:
         return False
 
 
-def _last_good_key(path: str, key_times) -> Optional[int]:
+def _last_good_key(path: str, key_times, is_jpeg: bool) -> Optional[int]:
     """The last key frame that decodes; None if there is none.
 
-    Takes damage to reach to the end of the file, so a bisection will do.
+    Takes damage to reach to the end of the file, so a bisection will do. Where
+    the first one is damaged, the numbers of others are certain of JPEGs only.
     """
     last = len(key_times) - 1
-    if last < 0 or not _key_decodes(path, key_times, 0):
+    if last < 0:
         return None
-    if _key_decodes(path, key_times, last):
+    begins = _key_decodes(path, key_times, 0)
+    if (begins or is_jpeg) and _key_decodes(path, key_times, last):
         return last
+    if not begins:
+        return None
     good, bad = 0, last
     while bad - good > 1:
         middle = (good + bad) // 2
@@ -103,7 +107,8 @@ def _last_frames_decode(path: str, times, key_times, number: int) -> bool:
     return not missing
 
 
-def decodable_end(path: str, times: np.ndarray, key_times: np.ndarray) -> int:
+def decodable_end(path: str, times: np.ndarray, key_times: np.ndarray,
+                  is_jpeg: bool) -> int:
     """Number of frames before the undecodable ones at the end of a file.
 
     The cost is one group of pictures, however long the file.
@@ -112,11 +117,12 @@ def decodable_end(path: str, times: np.ndarray, key_times: np.ndarray) -> int:
         path (str): The file.
         times (np.ndarray): int64 (N, ), ascending.
         key_times (np.ndarray): int64 (M, ), ascending.
+        is_jpeg (bool): Whether each frame is a JPEG whose place is known.
 
     Returns:
         int: In [0, N].
     """
-    key = _last_good_key(path, key_times)
+    key = _last_good_key(path, key_times, is_jpeg)
     if key is None:
         # What cannot be sought at all may come out in one pass.
         unsought = len(key_times) > 0 and not _is_found(path, key_times, 0)

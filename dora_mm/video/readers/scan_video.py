@@ -291,7 +291,7 @@ def _index_of(path: str, container, stream) -> VideoIndex:
     if len(times) and not odd:
         begin = _num_lost(path, times, key_times)
         if container.format.name != 'mpegts':
-            end = decodable_end(path, times, key_times)
+            end = decodable_end(path, times, key_times, is_jpeg)
     good = slice(begin, end)
     times = times[good]
     return VideoIndex(
