@@ -219,6 +219,7 @@ def test_replacement_is_deterministic_counted_and_logged(fake_files, caplog):
         pipeline=[_Failing(lambda start: start < 500)])
     logger = MMLogger.get_instance('replacement')
     logger.addHandler(caplog.handler)
+    caplog.clear()  # another test's logger may have it, too
     assert dataset[(600, 1)]['num_replaced'] == 0 and not caplog.records
     firsts = []
     for seed in range(30):

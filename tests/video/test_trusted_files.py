@@ -2,6 +2,7 @@
 
 The right value is that of FFmpeg's own program, or of decoding in one pass.
 """
+import re
 import struct
 import subprocess
 from fractions import Fraction
@@ -293,6 +294,28 @@ def test_a_damaged_beginning_of_jpegs(tmp_path):
     assert np.array_equal(reader.get_frames([75]), right)
     with pytest.raises(VideoDecodeError, match='JPEG of frame 0 '):
         reader.get_frames([0])
+
+
+def test_a_damaged_beginning_of_h264_is_told(tmp_path):
+    """Frames have other numbers then; the last ones are lost, it was said."""
+    done, errors = prepare_videos([write(tmp_path / 'film.mp4')],
+                                  tmp_path / 'out', PrepareSettings('h264'))
+    assert not errors
+    sound = build_reader(str(done[0].path))
+    with av.open(str(done[0].path)) as film:
+        first = next(film.demux(video=0))
+        data = bytearray(done[0].path.read_bytes())
+        data[first.pos + first.size // 2:first.pos + first.size] = bytes(
+            first.size - first.size // 2)
+    damaged = tmp_path / 'damaged.mp4'
+    damaged.write_bytes(data)
+    with pytest.warns(UserWarning, match='15 of them are missing') as record:
+        reader = build_reader(str(damaged))
+    told = re.search(r'frame 0 is that at ([\d.]+) s', str(record[0].message))
+    number = round(float(told[1]) * sound.fps)
+    assert number == 15 and reader.num_frames == sound.num_frames - 15
+    assert np.array_equal(
+        reader.get_frames([0, 70]), sound.get_frames([number, 70 + number]))
 
 
 def test_a_damaged_frame_on_the_way_is_an_error(tmp_path, monkeypatch):

@@ -37,10 +37,14 @@ def probe_video(path: str) -> VideoInfo:
             f'{path!r} does not say its frames per second. Rewrite it with ' +
             ffmpeg_command('-i FILE -c copy OUT.mp4'))
     if index.num_frames < index.num_promised:
+        first, last = (
+            float(time * index.time_base) for time in index.times[[0, -1]])
         warnings.warn(
-            f'{path!r} promises {index.num_promised} frames, but frame '
-            f'{index.num_frames} and those after it cannot be decoded: only '
-            f'the first {index.num_frames} are used. {REPAIR}')
+            f'{path!r} promises {index.num_promised} frames, but '
+            f'{index.num_promised - index.num_frames} of them are missing or '
+            f'cannot be decoded: frame 0 is that at {first:.2f} s of the file,'
+            f' frame {index.num_frames - 1}, the last one, that at {last:.2f} '
+            f's. {REPAIR}')
     return VideoInfo(
         path=path,
         num_frames=index.num_frames,
