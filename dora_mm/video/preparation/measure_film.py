@@ -15,7 +15,7 @@ from .prepare_settings import PrepareSettings
 from .reports import ProgressReport
 from .segment_job import open_source, write_segment
 from .source_video import Segment, SourceVideo
-from .stillness import Stillness, find_excluded
+from .stillness import Stillness, add_undecodable, find_excluded
 from .worker_pool import count_frames, make_pool
 from .writers import MJPEGWriter
 
@@ -166,7 +166,8 @@ def _join(source: SourceVideo, size: Tuple[int, int], step: int,
     jpegs = [size for part in parts for size in part.jpeg_bytes]
     num_bytes = round(np.mean(jpegs) * source.num_frames)
     if manifest is not None:
-        excluded = _add_undecodable(manifest.excluded, undecodable)
+        excluded = add_undecodable(manifest.excluded, undecodable,
+                                   source.num_frames)
         num_bytes = manifest.bytes
         cuts = cuts if manifest.cuts is None else manifest.cuts
     return FilmMeasures(
@@ -179,24 +180,3 @@ def _join(source: SourceVideo, size: Tuple[int, int], step: int,
         step=step,
         samples=np.array([s for part in parts for s in part.samples]),
         bytes=num_bytes)
-
-
-def _add_undecodable(
-        excluded: Sequence[Tuple[int, int, str]],
-        undecodable: Sequence[Tuple[int,
-                                    int]]) -> Tuple[Tuple[int, int, str], ...]:
-    """What a manifest leaves out, and what has been damaged since."""
-    reasons = {
-        number: reason
-        for begin, end, reason in excluded for number in range(begin, end)
-    }
-    for begin, end in undecodable:
-        reasons.update(dict.fromkeys(range(begin, end), 'undecodable'))
-    numbers = sorted(reasons)
-    begins = [
-        i for i, n in enumerate(numbers)
-        if not i or n != numbers[i - 1] + 1 or reasons[n] != reasons[n - 1]
-    ]
-    return tuple(
-        (numbers[i], numbers[end - 1] + 1, reasons[numbers[i]])
-        for i, end in zip(begins, [*begins[1:], len(numbers)]))

@@ -141,6 +141,33 @@ def excluded_ranges(stillness: Stillness, undecodable: Sequence[Tuple[int,
             reasons[begin:end] = 2
     for begin, end in undecodable:
         reasons[begin:end] = 3
+    return _named_ranges(reasons)
+
+
+def add_undecodable(excluded: Sequence[Tuple[int, int, str]],
+                    undecodable: Sequence[Tuple[int, int]],
+                    num_frames: int) -> Tuple[Tuple[int, int, str], ...]:
+    """What a manifest leaves out, and what has been damaged since.
+
+    Args:
+        excluded (Sequence[tuple[int, int, str]]): Of the manifest, see
+            :func:`excluded_ranges`.
+        undecodable (Sequence[tuple[int, int]]): Ranges [begin, end).
+        num_frames (int): Of the video.
+
+    Returns:
+        tuple[tuple[int, int, str], ...]: See :func:`excluded_ranges`.
+    """
+    reasons = np.zeros(num_frames, np.uint8)
+    for begin, end, reason in excluded:
+        reasons[begin:end] = 1 + _REASONS.index(reason)
+    for begin, end in undecodable:
+        reasons[begin:end] = 3
+    return _named_ranges(reasons)
+
+
+def _named_ranges(reasons: np.ndarray) -> Tuple[Tuple[int, int, str], ...]:
+    """Of numbers of reasons, 0 of none."""
     return tuple((begin, end, _REASONS[reasons[begin] - 1])
                  for begin, end in runs_of(reasons) if reasons[begin])
 
