@@ -137,7 +137,8 @@ class VideoPreparation:
             # parts together and removed them.
             manifest = find_finished(self.path, self.identity, self.settings,
                                      False)
-            if manifest is None:
+            # With --overwrite it may be the result that is to be replaced.
+            if manifest is None or self.overwrite:
                 raise
             waits_for = ''
         except ValueError:

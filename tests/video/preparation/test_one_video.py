@@ -179,6 +179,11 @@ def test_another_process_was_first(tmp_path, prepare, monkeypatch):
     monkeypatch.setattr(video_preparation.VideoPreparation, '_encode',
                         lose_parts)
     assert prepare(source).status == 'prepared'
+    # A damaged result that was to be replaced is no success.
+    files[path] = files[path].replace(b'stsz', b'stsx')
+    path.write_bytes(files[path])
+    with pytest.raises(FileNotFoundError):
+        prepare(source, overwrite=True)
     for file in files:
         file.unlink()
     files.clear()
