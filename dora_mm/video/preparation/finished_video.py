@@ -92,9 +92,12 @@ def _is_damaged(path: Path, manifest: VideoManifest) -> bool:
             return True
         container, stream = open_film(str(path))
         with container:
-            return any(
-                own_sum_fits(packet) is False
-                for packet in container.demux(stream) if packet.size)
+            found = {
+                own_sum_fits(packet)
+                for packet in container.demux(stream) if packet.size
+            }
+        # One without a checksum beside others that have some has lost it.
+        return False in found or found == {True, None}
     except (ValueError, FFmpegError):
         return True
 

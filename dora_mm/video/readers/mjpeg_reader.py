@@ -6,7 +6,7 @@ import numpy as np
 import simplejpeg
 
 from .cut_jpegs import Box, cut_jpegs
-from .packet_sums import own_sum_fits, packet_sum
+from .packet_sums import is_sound, own_sum_fits, packet_sum
 from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
@@ -92,10 +92,10 @@ class MJPEGReader(VideoReader):
             raise self._error(f'its frames are {self.index.codec}, not JPEGs')
         jpegs = [self._read(int(i)) for i in indices]
         for jpeg, number in zip(jpegs, indices):
-            if own_sum_fits(jpeg) is False:
+            if not is_sound(jpeg, self.index):
                 raise self._error(
                     f'the JPEG of frame {number} is damaged: its checksum '
-                    'differs', int(number))
+                    'differs, or is lost', int(number))
         return jpegs
 
     def close(self) -> None:

@@ -68,6 +68,18 @@ def own_sum_fits(data: Any) -> Optional[bool]:
     return None
 
 
+def is_sound(data: Any, index: VideoIndex) -> bool:
+    """Whether a packet fits the checksum that its writer put into it.
+
+    Args:
+        data (Buffer): Bytes of the packet.
+        index (VideoIndex): Of the file; without checksums it says that all
+            packets hold their own, so one without is damaged.
+    """
+    fits = own_sum_fits(data)
+    return bool(fits) if not len(index.packet_sums) else fits is not False
+
+
 def packet_sum(data: Any, time: Optional[int]) -> int:
     """CRC-32 of a packet and of its presentation time.
 
@@ -117,7 +129,7 @@ def checked_packets(packets: Iterable[Any],
             yield packet, True
             continue
         if not len(sums):
-            yield packet, own_sum_fits(packet) is not False
+            yield packet, is_sound(packet, index)
             continue
         found = packet_sum(packet, packet.pts)
         same = number < len(sums) and sums[number] == found

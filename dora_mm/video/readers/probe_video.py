@@ -30,8 +30,9 @@ def probe_video(path: str) -> VideoInfo:
     """
     index = load_video_index(path)
     if index.num_frames == 0:
-        raise ValueError(f'no frame of {path!r} can be decoded, though it '
-                         f'promises {index.num_promised}. {REPAIR}')
+        raise ValueError(
+            f'no frame of {path!r} can be decoded from its first key frame on,'
+            f' though it promises {index.num_promised}. {REPAIR}')
     if not index.fps:
         raise ValueError(
             f'{path!r} does not say its frames per second. Rewrite it with ' +

@@ -148,14 +148,15 @@ def test_a_video_of_an_earlier_version_is_kept(tmp_path, prepare, caplog):
 
 
 @pytest.mark.parametrize('encoding', ['mjpeg', 'h264'])
-@pytest.mark.parametrize('where', ['mdat', 'stsz', 'mvhd'])
+@pytest.mark.parametrize('where', ['crc32', 'mdat', 'stsz', 'mvhd'])
 def test_a_damaged_result_is_made_anew(tmp_path, prepare, encoding, where):
     """As its errors say; it counted as finished, whatever its bytes."""
     source = write_video(tmp_path / 'walk.mp4', 40)
     path = prepare(source, encoding).path
     sound = path.read_bytes()
     assert prepare(source, encoding, overwrite=True).status == 'was finished'
-    place = sound.rindex(where.encode()) + (2000 if where == 'mdat' else 21)
+    behind = dict(crc32=2, mdat=2000).get(where, 21)
+    place = sound.rindex(where.encode()) + behind
     path.write_bytes(sound[:place] + bytes([sound[place] ^ 8]) +
                      sound[place + 1:])
     assert prepare(source, encoding).status == 'was finished'
