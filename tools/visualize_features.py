@@ -2,11 +2,11 @@
 
 Example: python tools/visualize_features.py walk.mp4 work_dirs/run/iter_N.pth
 
-Writes one picture for each frame, from left to right: the frame, the three
-main components of its patch features as colours (the same ones in all
-frames of a video), the attention of [CLS] in the last layer, mean and each
-head. Frames of a video also become NAME_features.mp4. Of a folder each image
-is drawn; NAME_features.json lists what the pictures are of.
+Writes one picture for each frame, row by row: the frame, the three main
+components of its patch features as colours (the same ones in all frames of a
+video), the attention of [CLS] in the last layer, mean and each head. Frames
+of a video also become NAME_features.mp4. Of a folder each image is drawn;
+NAME_features.json lists what the pictures are of.
 """
 import argparse
 from pathlib import Path
@@ -80,7 +80,7 @@ def find_titles(args):
 
 def draw(args, inferencer, titles):
     """The pictures, one at a time; those of a video share their colours."""
-    from dora_mm.visualization.feature_maps import (feature_strip, pca_colours,
+    from dora_mm.visualization.feature_maps import (feature_sheet, pca_colours,
                                                     with_caption)
     path, is_folder = Path(args.input), Path(args.input).is_dir()
     entries = [path / title for title in titles] if is_folder else [path]
@@ -89,7 +89,7 @@ def draw(args, inferencer, titles):
         found = inferencer(entry, args.num_frames, args.interval, args.start)
         colours = pca_colours(found['patches'])
         for parts in zip(found['frames'], found['attention'], colours):
-            yield with_caption(feature_strip(*parts), next(titles))
+            yield with_caption(feature_sheet(*parts), next(titles))
 
 
 def visualize(args):
@@ -100,8 +100,8 @@ def visualize(args):
     check_output_folder('--out-dir', args.out_dir)
     inferencer = DoRAInferencer(
         args.model, args.key, args.size, **given_options(args))
-    folder, titles, strips = Path(args.out_dir), find_titles(args), []
-    for number, strip in enumerate(draw(args, inferencer, titles)):
+    folder, titles, sheets = Path(args.out_dir), find_titles(args), []
+    for number, sheet in enumerate(draw(args, inferencer, titles)):
         if not number:
             # not before: a wrong argument leaves no empty folder behind
             name = claim_outputs(
@@ -111,11 +111,11 @@ def visualize(args):
                 r'\d+\.png|features\.mp4',
                 model=args.model,
                 pictures=titles)
-        write_png(folder / f'{name}_{number:03}.png', strip)
+        write_png(folder / f'{name}_{number:03}.png', sheet)
         if not Path(args.input).is_dir():
-            strips.append(strip)
-    if len(strips) > 1:
-        write_mp4(folder / f'{name}_features.mp4', strips, args.interval)
+            sheets.append(sheet)
+    if len(sheets) > 1:
+        write_mp4(folder / f'{name}_features.mp4', sheets, args.interval)
     print(f'{counted(len(titles), "picture")} written to {folder}')
 
 

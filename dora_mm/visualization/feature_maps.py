@@ -2,14 +2,17 @@
 
 Letters: T frames, H heads, h, w rows and columns of patches, D channels.
 """
+import math
+
 import cv2
 import numpy as np
 
 from .image_ops import heat, note, wrap_text
 
 _LEAST = 96  # pixels of a picture with text on it
+_LEAST_SHEET = 192  # pixels of a sheet with text below it
 _CAPTION = (
-    'From left to right: the frame; components: the three main ones of the '
+    'Row by row: the frame; components: the three main ones of the '
     'patch tokens, as red, green and blue; the attention of [CLS] in the last '
     'layer, mean and each head (from 0), dark to bright from its lowest to '
     'its highest value, which is written as a multiple of a uniform map.')
@@ -45,9 +48,12 @@ def pca_colours(patches: np.ndarray) -> np.ndarray:
     return colours.reshape(*patches.shape[:3], 3)
 
 
-def feature_strip(frame: np.ndarray, attention: np.ndarray,
+def feature_sheet(frame: np.ndarray, attention: np.ndarray,
                   colours: np.ndarray) -> np.ndarray:
     """A frame, its components, and the attention: mean, then each head.
+
+    There are as many columns as rows, or one more, so that names stay
+    readable however many heads there are.
 
     Args:
         frame (np.ndarray): uint8 (H', W', 3), RGB.
@@ -55,9 +61,9 @@ def feature_strip(frame: np.ndarray, attention: np.ndarray,
         colours (np.ndarray): uint8 (h, w, 3), of :func:`pca_colours`.
 
     Returns:
-        np.ndarray: uint8, the pictures side by side. Where there is room a
-        name is written into the corner of each, under attention with the peak
-        as a multiple of a uniform map.
+        np.ndarray: uint8, the pictures row by row; white where the last row
+        has none. Where there is room a name is written into the corner of
+        each, under attention with the peak as a multiple of a uniform map.
     """
     size = frame.shape[1::-1]
     components = cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
@@ -71,30 +77,37 @@ def feature_strip(frame: np.ndarray, attention: np.ndarray,
             values.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
         picture = heat(frame, values.clip(0, 1))
         pictures.append(_named(picture, f'{name} {peak:.1f}x'))
-    return np.concatenate(pictures, axis=1)
+    columns = math.ceil(math.sqrt(len(pictures)))
+    missing = -len(pictures) % columns
+    pictures += [np.full_like(frame, 255)] * missing
+    return np.concatenate([
+        np.concatenate(pictures[i:i + columns], axis=1)
+        for i in range(0, len(pictures), columns)
+    ])
 
 
-def with_caption(strip: np.ndarray, title: str) -> np.ndarray:
-    """A strip with what it is, and what its pictures are, below it.
+def with_caption(sheet: np.ndarray, title: str) -> np.ndarray:
+    """A sheet with what it is, and what its pictures are, below it.
 
     Args:
-        strip (np.ndarray): uint8 (H', W', 3), RGB, of :func:`feature_strip`.
+        sheet (np.ndarray): uint8 (H', W', 3), RGB, of :func:`feature_sheet`.
         title (str): Of the frame.
 
     Returns:
-        np.ndarray: uint8, the strip, and below it black text on white where
-        the strip is at least 96 pixels high; smaller ones stay as they are.
+        np.ndarray: uint8, the sheet, and below it black text on white where
+        the sheet has at least 192 pixels a side; smaller ones stay as they
+        are.
     """
-    if len(strip) < _LEAST:
-        return strip
+    if min(sheet.shape[:2]) < _LEAST_SHEET:
+        return sheet
     scale, line = 0.45, 18
-    lines = wrap_text(f'{title}. {_CAPTION}', strip.shape[1] - 8, scale)
+    lines = wrap_text(f'{title}. {_CAPTION}', sheet.shape[1] - 8, scale)
     height = line * len(lines) + 8
-    below = np.full((height + height % 2, strip.shape[1], 3), 255, np.uint8)
+    below = np.full((height + height % 2, sheet.shape[1], 3), 255, np.uint8)
     for i, text in enumerate(lines):
         cv2.putText(below, text, (4, line * (i + 1) - 3),
                     cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([strip, below])
+    return np.concatenate([sheet, below])
 
 
 def _named(picture: np.ndarray, name: str) -> np.ndarray:

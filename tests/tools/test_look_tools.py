@@ -35,7 +35,7 @@ def test_features_of_a_video(video, tmp_path):
     assert names == [f'v_00{i}.png' for i in range(3)
                      ] + ['v_features.json', 'v_features.mp4']
     # 128 x 48 pixels; frame, components, mean and three heads
-    assert cv2.imread(str(tmp_path / 'out/v_000.png')).shape == (48, 768, 3)
+    assert cv2.imread(str(tmp_path / 'out/v_000.png')).shape == (96, 384, 3)
 
 
 def test_features_of_a_folder(tmp_path):
@@ -51,7 +51,7 @@ def test_features_of_a_folder(tmp_path):
         str(out)
     ])
     shapes = [cv2.imread(str(p)).shape for p in sorted(out.glob('*.png'))]
-    assert shapes == [(48, 6 * 32, 3), (32, 6 * 48, 3)]
+    assert shapes == [(96, 96, 3), (64, 144, 3)]
     record = json.loads((out / 'photos_features.json').read_text())
     assert record['pictures'] == ['a.png', 'b/a.png']
 
@@ -70,7 +70,7 @@ def test_architecture_of_a_foreign_file_is_asked_for(tmp_path):
         '--activation', 'gelu'
     ])
     # the picture, its components, the mean of the maps and each of them
-    assert cv2.imread(str(tmp_path / 'out/i_000.png')).shape == (32, 352, 3)
+    assert cv2.imread(str(tmp_path / 'out/i_000.png')).shape == (96, 128, 3)
 
 
 def options(video):

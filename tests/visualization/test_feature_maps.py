@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dora_mm.visualization.feature_maps import (feature_strip, pca_colours,
+from dora_mm.visualization.feature_maps import (feature_sheet, pca_colours,
                                                 with_caption)
 
 
@@ -31,32 +31,46 @@ def test_too_few_channels():
         pca_colours(np.zeros((1, 4, 4, 2)))
 
 
-def test_strip_shows_each_head():
+def pictures_of(sheet, rows, columns):
+    return [
+        picture for row in np.split(sheet, rows)
+        for picture in np.split(row, columns, axis=1)
+    ]
+
+
+def test_sheet_shows_each_head():
     frame = np.full((32, 48, 3), 90, np.uint8)
     colours = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
     attention = np.zeros((2, 2, 3))
     attention[0, 0, 0] = attention[1, 1, 2] = 1
-    strip = feature_strip(frame, attention, colours)
-    assert strip.shape == (32, 5 * 48, 3)
-    assert (strip[:, :48] == frame).all()
-    assert (strip[20, 50] == colours[1, 0]).all()
+    pictures = pictures_of(feature_sheet(frame, attention, colours), 2, 3)
+    assert (pictures[0] == frame).all() and (pictures[5] == 255).all()
+    assert (pictures[1][20, 2] == colours[1, 0]).all()
     # the first head is bright in the upper left, the second lower right
-    first, second = strip[:, 144:192].sum(-1), strip[:, 192:].sum(-1)
+    first, second = pictures[3].sum(-1), pictures[4].sum(-1)
     assert first[4, 4] > first[28, 44] and second[4, 4] < second[28, 44]
 
 
-def test_strip_names_its_pictures_where_there_is_room():
+def test_sheet_of_six_heads_is_as_wide_as_three_pictures():
+    """All nine lay in one row, and their names could not be read."""
+    frame = np.full((224, 398, 3), 90, np.uint8)
+    colours = np.zeros((14, 24, 3), np.uint8)
+    sheet = feature_sheet(frame, np.ones((6, 14, 24)), colours)
+    assert sheet.shape == (3 * 224, 3 * 398, 3)
+
+
+def test_sheet_names_its_pictures_where_there_is_room():
     frame = np.full((120, 160, 3), 90, np.uint8)
     colours = np.full((2, 3, 3), 60, np.uint8)
-    strip = feature_strip(frame, np.ones((2, 2, 3)), colours)
-    pictures = np.split(strip, 5, axis=1)
+    sheet = feature_sheet(frame, np.ones((2, 2, 3)), colours)
+    pictures = pictures_of(sheet, 2, 3)
     assert (pictures[0] == frame).all()
-    for picture in pictures[1:]:
+    for picture in pictures[1:5]:
         corner, rest = picture[100:, :100], picture[:100]
         assert corner.max() > 200 > corner.min() and np.ptp(rest[..., 0]) == 0
 
 
-def test_a_strip_is_explained_below_it(monkeypatch):
+def test_a_sheet_is_explained_below_it(monkeypatch):
     ends = []
     put = cv2.putText
 
@@ -66,9 +80,9 @@ def test_a_strip_is_explained_below_it(monkeypatch):
         return put(image, text, place, font, scale, *rest)
 
     monkeypatch.setattr(cv2, 'putText', remember)
-    strip = np.full((112, 300, 3), 90, np.uint8)
-    shown = with_caption(strip, 'v.mp4 at 1.00 s')
-    assert (shown[:112] == strip).all() and shown[112:].min() < 50
+    sheet = np.full((212, 300, 3), 90, np.uint8)
+    shown = with_caption(sheet, 'v.mp4 at 1.00 s')
+    assert (shown[:212] == sheet).all() and shown[212:].min() < 50
     assert len(shown) % 2 == 0 and len(ends) > 1 and max(ends) <= 300
     small = np.full((48, 300, 3), 90, np.uint8)
     assert with_caption(small, 'a') is small
