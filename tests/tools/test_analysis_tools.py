@@ -101,8 +101,13 @@ def test_a_resumed_run_is_one_curve(tmp_path):
     curves = tool['read_curves'](tmp_path / 'run', ['loss', 'knn/k20_top1'])
     assert curves['loss'] == {1: 5., 2: 4., 3: 3., 4: 2.}
     assert curves['knn/k20_top1'] == {4: 30.}
-    panel, = tool['draw'](dict(run=curves), ['loss']).axes
-    words, = panel.get_legend().get_texts()
+    figure = tool['draw'](dict(run=curves), ['loss'])
+    figure.canvas.draw()
+    panel, = figure.axes
+    legend = panel.get_legend()
+    # It lay over a curve.
+    assert legend.get_window_extent().y0 >= panel.get_window_extent().y1
+    words, = legend.get_texts()
     assert words.get_text() == ('run: 5 to 2, lowest 2 at 4, highest 5 at 1')
     end, = panel.texts
     assert end.get_text() == '2' and end.xy == (4, 2.)

@@ -96,7 +96,8 @@ def draw(runs, keys):
                 va='center',
                 color=line.get_color())
         axes.set_ylabel(key)
-        axes.legend(fontsize='small')
+        # Above the panel: inside it covers a part of a curve.
+        axes.legend(fontsize='small', loc='lower left', bbox_to_anchor=(0, 1))
         axes.margins(x=0.08)
     panels[-1].set_xlabel('iterations')
     return figure
