@@ -10,8 +10,9 @@ checkpoints, configs (random weights) or the word colour may be given; each
 becomes a column. Files with the same name in --names are seeds of one column,
 which gets their mean and standard deviation: a.pth b.pth c.pth --names dora
 dora dino. What is finished for the same checkpoint, config and data folder is
-kept; remove --out-dir to measure again. Written: results.txt, results.json
-and results.png.
+kept; remove --out-dir to measure again. A data set of which an evaluation
+fails has no row; the others are measured all the same. Written: results.txt,
+results.json and results.png.
 """
 import argparse
 import hashlib
@@ -180,7 +181,11 @@ def read_value(item, folder):
 
 
 def evaluate(args):
-    """Run everything and write the table."""
+    """Run everything and write the table.
+
+    Raises:
+        RuntimeError: When the rest is done: some evaluations failed.
+    """
     from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
                                                   text_table)
     found = find_data(args.data, args.only)
@@ -188,15 +193,19 @@ def evaluate(args):
         raise SystemExit(f'error: no known data set in {args.data}; looked '
                          f'for {sorted({e.folder for e in EVALUATIONS})}')
     check_output_folder('--out-dir', args.out_dir)
-    out, rows = Path(args.out_dir), []
+    out, rows, failed = Path(args.out_dir), [], []
     columns = list(dict.fromkeys(args.names))
     for item in found:
         values = [[] for _ in columns]
-        numbers = run_side_by_side([
-            partial(run, item, checkpoint, args, folder)
-            for checkpoint, folder in zip(args.checkpoints,
-                                          folders(args, item))
-        ], args.jobs)
+        try:
+            numbers = run_side_by_side([
+                partial(run, item, checkpoint, args, folder)
+                for checkpoint, folder in zip(args.checkpoints,
+                                              folders(args, item))
+            ], args.jobs)
+        except RuntimeError as error:
+            failed.append(str(error))
+            continue
         for name, number in zip(args.names, numbers):
             values[columns.index(name)].append(number)
         rows.append(
@@ -208,11 +217,15 @@ def evaluate(args):
                 note=item.note))
         # after each, so that an interrupted run leaves what it has
         write_json(out / 'results.json', dict(names=columns, rows=rows))
-    table = text_table(rows, columns)
-    (out / 'results.txt').write_text(table + '\n')
-    plot_table(rows, columns, out / 'results.png')
-    print(table)
-    print(f'written to {out}')
+    if rows:
+        table = text_table(rows, columns)
+        (out / 'results.txt').write_text(table + '\n')
+        plot_table(rows, columns, out / 'results.png')
+        print(table)
+        print(f'written to {out}')
+    if failed:
+        raise RuntimeError('; '.join(failed) + '. The same command measures '
+                           'what is missing')
 
 
 def main(argv=None):

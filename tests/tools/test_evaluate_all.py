@@ -209,6 +209,27 @@ def test_those_that_fail_are_named(evaluate_all, calls, tmp_path, monkeypatch,
     assert evaluate_all(*files) == (['a', 'b', 'c'], [[2], [1], [3]])
 
 
+def test_the_next_data_set_is_measured_behind_one_that_fails(
+        evaluate_all, calls, data, tmp_path, monkeypatch, capsys):
+    """A night's work ended with its first mistake."""
+    (data / 'davis/ImageSets/2017').mkdir(parents=True)
+    (data / 'davis/ImageSets/2017/val.txt').write_text('v')
+    assert sum('davis' in item.config for item in EVALUATIONS) == 2
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, 'run', lambda command, **kwargs: SimpleNamespace(
+            returncode=1) if 'davis2017' in str(command[2]) else run(
+                command, **kwargs))
+    with pytest.raises(
+            RuntimeError,
+            match=r'^DAVIS-2017 J&F of colour failed.*what is missing$'):
+        evaluate_all('colour')
+    found = json.loads((tmp_path / 'out/results.json').read_text())
+    row, = found['rows']
+    assert row['title'] == 'DAVIS-2016 J&F' and row['values'] == [[1]]
+    assert 'DAVIS-2016 J&F' in capsys.readouterr().out
+
+
 def test_mistakes_are_named(tmp_path, run_tool):
     done = run_tool('evaluate_all.py', 'colour', '--data', tmp_path)
     assert done.returncode == 1 and 'no known data set' in done.stderr
