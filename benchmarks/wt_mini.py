@@ -13,7 +13,9 @@ table: health.json, wt_mini.md, wt_mini.png.
 """
 import argparse
 import json
+import os
 import runpy
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -22,10 +24,13 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 from mmengine.config import Config
 
+from dora_mm.apis.evaluation_plan import plan_evaluations
+from dora_mm.utils.number_options import integer
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.run_side_by_side import run_program, run_side_by_side
 from dora_mm.utils.shipped_configs import config_path
 from dora_mm.utils.write_json import write_json
+from dora_mm.utils.write_text import write_text
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
 from dora_mm.video.video_files import find_video_files
@@ -77,8 +82,9 @@ PRESETS: Dict[str, Dict[str, Any]] = dict(
         }),
 )  # yapf: disable
 EPOCHS = 20
-FIGURES = ('cls_rank', 'patch_rank', 'used_prototypes', 'overlap',
-           'mask_coverage', 'track_consistency', 'teacher_start')
+FIGURES = ('cls_rank', 'cls_alpha', 'patch_rank', 'patch_alpha',
+           'unique_prototypes', 'used_prototypes', 'overlap', 'mask_coverage',
+           'track_consistency', 'teacher_start')
 
 
 def parse_args(args: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -88,15 +94,18 @@ def parse_args(args: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('videos', nargs='+', help='video files or folders')
     parser.add_argument('--data', required=True, help='folder of data sets')
     parser.add_argument('--preset', choices=sorted(PRESETS), default='cpu')
-    parser.add_argument('--steps', type=int, help='of every arm')
-    parser.add_argument('--clips', type=int, help='of a step')
+    parser.add_argument('--steps', type=integer(2), help='of every arm')
+    parser.add_argument('--clips', type=integer(1), help='of a step')
     parser.add_argument(
         '--arms', nargs='+', choices=list(ARMS), default=DEFAULT_ARMS)
     parser.add_argument(
-        '--seeds', nargs='+', type=int, help='0 on a GPU, 0 1 2 on a CPU')
+        '--seeds',
+        nargs='+',
+        type=integer(0),
+        help='0 on a GPU, 0 1 2 on a CPU')
     parser.add_argument(
         '--davis-frames',
-        type=int,
+        type=integer(3),
         default=20,
         help='first frames of each sequence to follow, default %(default)s')
     parser.add_argument(
@@ -105,28 +114,31 @@ def parse_args(args: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--evaluation-options',
         nargs='+',
         default=[],
-        metavar='KEY=VALUE',
-        help='override settings of every evaluation')
+        metavar='[CONFIG:]KEY=VALUE',
+        help='override settings of every evaluation, or of one')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
         metavar='KEY=VALUE',
         help='override settings of every arm')
-    parser.add_argument('--workers', type=int, default=1, help='data workers')
     parser.add_argument(
-        '--jobs', type=int, default=1, help='runs and models side by side')
+        '--workers', type=integer(0), default=1, help='data workers')
+    parser.add_argument(
+        '--jobs',
+        type=integer(1),
+        default=1,
+        help='runs and models side by side')
     parser.add_argument('--out-dir', type=Path, default='work_dirs/wt_mini')
     args = parser.parse_args(args)
     preset = PRESETS[args.preset]
     for name in ('steps', 'clips', 'seeds'):
         if getattr(args, name) is None:
             setattr(args, name, preset[name])
-    least_values = dict(steps=2, clips=1, davis_frames=3, jobs=1)
-    for name, least in least_values.items():
-        if getattr(args, name) < least:
-            parser.error(f'--{name.replace("_", "-")} must be at least '
-                         f'{least}, but got {getattr(args, name)}')
+    for name in ('arms', 'seeds'):
+        given = getattr(args, name)
+        if len(set(given)) < len(given):
+            parser.error(f'--{name} must differ, but got {given}')
     if args.steps > EPOCHS and args.steps % EPOCHS:
         parser.error(f'--steps must be at most {EPOCHS} or a multiple of it, '
                      f'the number of epochs, but got {args.steps}')
@@ -187,25 +199,41 @@ def prepare(args: argparse.Namespace) -> List[str]:
 
 
 def short_data(args: argparse.Namespace) -> Path:
-    """The data with only the first frames of DAVIS, by links."""
+    """The data with only the first frames of DAVIS, by links.
+
+    They are made anew where they are not those of the data, and no other file
+    is in the folder: what was evaluated on others is not kept.
+    """
     source = Path(args.data).resolve()
     target = args.out_dir / f'data_{args.davis_frames}'
-    target.mkdir(parents=True, exist_ok=True)
     links = {
         target / path.name: path
-        for path in source.iterdir() if path.name != 'davis'
+        for path in visible(source) if path.name != 'davis'
     }
     davis = source / 'davis'
-    links[target / 'davis/ImageSets'] = davis / 'ImageSets'
+    if (davis / 'ImageSets').is_dir():
+        links[target / 'davis/ImageSets'] = davis / 'ImageSets'
     for kind in ('JPEGImages', 'Annotations'):
-        for folder in sorted((davis / kind / '480p').iterdir()):
-            for path in sorted(folder.iterdir())[:args.davis_frames]:
+        for folder in visible(davis / kind / '480p'):
+            for path in visible(folder)[:args.davis_frames]:
                 links[target / path.relative_to(source)] = path
-    for link, path in links.items():
-        if path.exists() and not link.exists():
+    found = {
+        path: Path(os.readlink(path))
+        for path in target.rglob('*') if path.is_symlink()
+    }
+    if found != links:
+        shutil.rmtree(target, ignore_errors=True)
+        for link, path in links.items():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path)
     return target
+
+
+def visible(folder: Path) -> List[Path]:
+    """What is in a folder, in order, without hidden files; of none nothing."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name[0] != '.')
 
 
 def health(found: Dict[str, Any], videos: Sequence[str],
@@ -254,24 +282,26 @@ def table(found: Dict[str, Any], figures: Dict[str, List[dict]]) -> str:
         for metric in found['metrics'].values():
             gap = metric['differences'].get(arm)
             row += [
-                spread([np.mean(seed) for seed in metric['values'][arm]]),
-                f'{gap["mean"]:+.1f}: {gap["verdict"]}' if gap else ''
+                spread([np.mean(seed) for seed in metric['values'][arm]],
+                       '.2f'),
+                f'{gap["mean"]:+.2f}, better on {gap["better"]} of '
+                f'{gap["sequences"]}: {gap["verdict"]}' if gap else ''
             ]
         for name in FIGURES:
             values = [seed.get(name) for seed in figures.get(arm, ())]
-            row.append('' if None in values else spread(values))
+            row.append('' if None in values else spread(values, '.3g'))
         rows.append(row)
     rows.insert(1, ['---'] * len(rows[0]))
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
 
 
-def spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float], digits: str) -> str:
     """Mean and standard deviation of a few values."""
     if not len(values):
         return ''
-    text = f'{np.mean(values):.3g}'
+    text = f'{np.mean(values):{digits}}'
     return text if len(values) == 1 else (
-        f'{text} ± {np.std(values, ddof=1):.2g}')
+        f'{text} ± {np.std(values, ddof=1):{digits}}')
 
 
 def plot(metrics: Dict[str, dict], path: Path) -> None:
@@ -297,12 +327,13 @@ def plot(metrics: Dict[str, dict], path: Path) -> None:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
+    plan_evaluations(args.data, args.only, args.evaluation_options,
+                     '--evaluation-options')
     out, videos = args.out_dir, prepare(args)
     arms = []
     for name in args.arms:
         path = out / 'configs' / f'{name}.py'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        arm_config(name, args, videos).dump(path)
+        write_text(path, arm_config(name, args, videos).pretty_text)
         arms.append(f'{name}={path}')
     command = [
         *arms, 'colour=colour', '--untrained', args.arms[-1], '--seeds',
@@ -320,7 +351,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     figures = health(found, videos, args.jobs)
     write_json(out / 'health.json', figures)
     text = table(found, figures)
-    (out / 'wt_mini.md').write_text(text + '\n')
+    write_text(out / 'wt_mini.md', text + '\n')
     plot(found['metrics'], out / 'wt_mini.png')
     print(text)
 

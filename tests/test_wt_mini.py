@@ -118,6 +118,8 @@ def test_first_frames_by_links(tmp_path):
         str(data), '--davis-frames', '3', '--out-dir',
         str(tmp_path / 'out')
     ])
+    (data / 'davis/JPEGImages/480p/.DS_Store').write_text('')
+    (data / 'davis/JPEGImages/480p/dog/.DS_Store').write_text('')
     for _ in range(2):  # again: nothing is in its way
         short = WT_MINI['short_data'](args)
         files = sorted(short.glob('davis/*/480p/*/*'))
@@ -125,6 +127,26 @@ def test_first_frames_by_links(tmp_path):
         for path in files:
             assert path.read_text() == f'{path.parent.name} {int(path.stem)}'
         assert (short / 'cifar10_mini.tar').read_text() == 'images'
+
+
+def test_links_of_other_data_are_not_kept(tmp_path):
+    """Models were compared on a mixture of both."""
+    out = ['--davis-frames', '3', '--out-dir', str(tmp_path / 'out')]
+    changed = []
+    for name, videos in (('a', ('bear', 'dog')), ('b', ('cat', 'dog'))):
+        for video in videos:
+            folder = tmp_path / name / 'davis/JPEGImages/480p' / video
+            folder.mkdir(parents=True)
+            for t in range(3):
+                (folder / f'{t:05}.jpg').write_text(name)
+        args = WT_MINI['parse_args'](
+            ['v.mp4', '--data', str(tmp_path / name), *out])
+        frames = WT_MINI['short_data'](args) / 'davis/JPEGImages/480p'
+        assert [path.name for path in sorted(frames.iterdir())] == [*videos]
+        assert {p.read_text() for p in frames.glob('*/*')} == {name}
+        changed.append(frames.stat().st_ino)
+        WT_MINI['short_data'](args)
+        assert frames.stat().st_ino == changed[-1]  # what is right stays
 
 
 def test_table_and_plot(tmp_path):
@@ -138,26 +160,34 @@ def test_table_and_plot(tmp_path):
                     dora=[[50., 42.], [52., 44.]],
                     colour=[[60., 60.]]),
                 differences=dict(
-                    dora=dict(mean=5., verdict='better'),
-                    colour=dict(mean=18., verdict='better')))
+                    dora=dict(
+                        mean=5., better=1, sequences=2, verdict='better'),
+                    colour=dict(
+                        mean=18., better=2, sequences=2, verdict='better')))
         })
     figures = dict(dino=[dict(cls_rank=2.), dict(cls_rank=4.)])
     lines = WT_MINI['table'](found, figures).splitlines()
     cells = [[c.strip() for c in line.split('|')[1:-1]] for line in lines]
     assert {len(row) for row in cells} == {3 + len(WT_MINI['FIGURES'])}
     assert cells[0][:4] == ['arm', 'J&F', 'less dino', 'cls_rank']
-    assert cells[2][:4] == ['dino', '42 ± 1.4', '', '3 ± 1.4']
-    assert cells[3][:4] == ['dora', '47 ± 1.4', '+5.0: better', '']
-    assert cells[4][:3] == ['colour', '60', '+18.0: better']
+    assert cells[2][:4] == ['dino', '42.00 ± 1.41', '', '3 ± 1.41']
+    assert cells[3][:4] == [
+        'dora', '47.00 ± 1.41', '+5.00, better on 1 of 2: better', ''
+    ]
+    assert cells[4][:3] == [
+        'colour', '60.00', '+18.00, better on 2 of 2: better'
+    ]
     WT_MINI['plot'](found['metrics'], tmp_path / 'a.png')
     assert (tmp_path / 'a.png').read_bytes()[:4] == b'\x89PNG'
 
 
 @pytest.mark.parametrize('options', [('--steps', '1'), ('--steps', '101'),
                                      ('--clips', '0'),
-                                     ('--davis-frames', '2')])
+                                     ('--davis-frames', '2'),
+                                     ('--seeds', '-1'), ('--workers', '-1')])
 def test_mistakes(options, capsys):
     with pytest.raises(SystemExit):
         arm('dora', *options)
     message = capsys.readouterr().err
-    assert f'{options[0]} must be' in message and options[1] in message
+    assert f'{options[0]}' in message.splitlines()[-1]
+    assert 'must' in message and options[1] in message.splitlines()[-1]

@@ -12,8 +12,8 @@ benchmark; a difference below two standard deviations of the seeds is called
 none. One seed of all arms is trained and evaluated before the next; where
 trainings fail, the others of the seed are finished before it ends. May be
 killed: the same command goes on where it stopped. Evaluations are those of
-tools/evaluate_all.py. Written to --out-dir after each seed: ablation.txt and
-ablation.json.
+tools/evaluate_all.py, and so are --data, --only and --evaluation-options.
+Written to --out-dir after each seed: ablation.txt and ablation.json.
 """
 import argparse
 import hashlib
@@ -21,18 +21,23 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from dora_mm.utils.atomic_file import atomic_file
-from dora_mm.utils.check_output import check_output_folder
+from dora_mm.utils.check_output import check_folder_name, check_output_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
 from dora_mm.utils.number_options import integer
 from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
+from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
 from dora_mm.utils.run_side_by_side import run_program, run_side_by_side
 from dora_mm.utils.shipped_configs import find_config
 from dora_mm.utils.write_json import write_json
+from dora_mm.utils.write_text import write_text
+
+if TYPE_CHECKING:
+    from dora_mm.evaluation.results_table import Evaluation
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -62,8 +67,8 @@ def parse_args(args=None):
         '--evaluation-options',
         nargs='+',
         default=[],
-        metavar='KEY=VALUE',
-        help='override settings of every evaluation')
+        metavar='[CONFIG:]KEY=VALUE',
+        help='override settings of every evaluation, or of one')
     parser.add_argument(
         '--jobs',
         type=integer(1),
@@ -77,6 +82,12 @@ def parse_args(args=None):
     if len(args.arms) < len(named) or not all(args.arms.values()):
         parser.error('arms must be NAME=CONFIG with a name of each, but got '
                      f'{named}')
+    for name, config in named:
+        check_folder_name('arms', name)
+        try:
+            args.arms[name] = find_config(config)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f'{name}: {error}')
     unknown = sorted(
         name for name in args.untrained
         if args.arms.get(name, 'colour') == 'colour')
@@ -85,13 +96,37 @@ def parse_args(args=None):
                      f'{unknown}')
     if len(set(args.seeds)) < len(args.seeds):
         parser.error(f'--seeds must differ, but got {args.seeds}')
+    check_model_names(args)
     return args
+
+
+def untrained_of(name: str) -> str:
+    """The arm of the random weights that an arm starts from."""
+    return f'{name}-untrained'
+
+
+def check_model_names(args: argparse.Namespace) -> None:
+    """Refuse arms whose results would lie in one folder.
+
+    Raises:
+        ValueError: Naming it.
+    """
+    arms = [*args.arms, *map(untrained_of, args.untrained)]
+    models = list(arms)
+    for arm in arms:
+        if args.arms.get(arm) != 'colour':
+            models.remove(arm)
+            models += [f'{arm}_s{seed}' for seed in args.seeds]
+    for name in (*arms, *models):
+        if arms.count(name) > 1 or models.count(name) > 1:
+            raise ValueError('arms must have names that stay different with '
+                             f'their seeds, but got {name} twice: rename one')
 
 
 def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
     """Write the config of one run: the arm's with seed and options."""
     from dora_mm.engine.merge_options import merge_options
-    cfg = read_config(find_config(args.arms[name]))
+    cfg = read_config(args.arms[name])
     merge_options(cfg, args.cfg_options)
     cfg.merge_from_dict(dict(randomness=dict(seed=seed)))
     # A changed config is another run, and an equal one the same file.
@@ -105,14 +140,20 @@ def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
     return path
 
 
+def trained(config: Path) -> Optional[Path]:
+    """The last checkpoint of a run that has ended, if it has one."""
+    known = read_json(config.parent / 'trained.json') or {}
+    path = config.parent / 'training' / known.get('checkpoint', '')
+    return path if path.is_file() else None
+
+
 def train(config: Path, quiet: bool) -> Path:
     """Train one run, or take what it gave; its last checkpoint.
 
     What it prints is not shown where ``quiet``.
     """
-    folder = config.parent / 'training'
-    stamp = config.parent / 'trained.json'
-    if not stamp.is_file():
+    folder, found = config.parent / 'training', trained(config)
+    if found is None:
         # In one piece, as others print beside it.
         print(f'{config.parent.name}: training\n', end='', flush=True)
         command = [
@@ -122,8 +163,9 @@ def train(config: Path, quiet: bool) -> Path:
         if run_program(command, quiet):
             raise RuntimeError(f'the training of {config.parent.name} failed: '
                                f'see above and {folder}')
-        write_json(stamp, dict(checkpoint=newest_checkpoint(folder).name))
-    return folder / json.loads(stamp.read_text())['checkpoint']
+        found = newest_checkpoint(folder)
+        write_json(config.parent / 'trained.json', dict(checkpoint=found.name))
+    return found
 
 
 def evaluate(args: argparse.Namespace, arms: Dict[str, Dict[str,
@@ -151,30 +193,59 @@ def evaluate(args: argparse.Namespace, arms: Dict[str, Dict[str,
 def read_metrics(folder: Path, models: List[str]) -> Dict[str, dict]:
     """For each number of the table the values of models and sequences.
 
+    Args:
+        folder (Path): Of :func:`evaluate`, which has just been there: what
+            earlier calls have left in it may be of other models and data.
+        models (list[str]): Names of the models.
+
     Returns:
         dict: Title to ``sequences`` (names) and ``values``, a dict of model
         to a list of a value a sequence.
+
+    Raises:
+        ValueError: If two models were evaluated on different sequences.
     """
     from dora_mm.evaluation.results_table import EVALUATIONS
+    rows = json.loads((folder / 'results.json').read_text())['rows']
+    items = {item.title: item for item in EVALUATIONS}
     found: Dict[str, dict] = {}
-    for item in EVALUATIONS:
+    for title in (row['title'] for row in rows):
+        item = items[title]
         name = f'{item.config}_{Path(item.folder).stem}'
-        files = [folder / model / name / 'results.json' for model in models]
-        if not all(file.is_file() for file in files):
-            continue
-        values = {}
-        for model, file in zip(models, files):
-            metrics = json.loads(file.read_text())['metrics']
-            # 'davis/J&F-Mean' is the mean over 'davis/J&F/NAME'.
-            stem = item.metric.rpartition('-Mean')[0] + '/'
-            parts = {
-                key[len(stem):]: value
-                for key, value in metrics.items() if key.startswith(stem)
-            } if item.metric.endswith('-Mean') else {}
-            parts = parts or dict(all=metrics[item.metric])
-            values[model] = list(parts.values())
-        found[item.title] = dict(sequences=list(parts), values=values)
+        parts = {
+            model: _parts(item, folder / model / name / 'results.json')
+            for model in models
+        }
+        names = list(parts[models[0]])
+        for model, own in parts.items():
+            other = sorted(set(own) ^ set(names))
+            if other:
+                raise ValueError(
+                    f'{title} must be of the same sequences for all models, '
+                    f'but got {", ".join(other)} for one of {models[0]} and '
+                    f'{model} alone: remove {folder} to evaluate them again')
+        found[title] = dict(
+            sequences=names,
+            values={
+                model: [own[name] for name in names]
+                for model, own in parts.items()
+            })
     return found
+
+
+def _parts(item: 'Evaluation', path: Path) -> Dict[str, float]:
+    """Values by sequence; of an evaluation without any a single one."""
+    metrics = json.loads(path.read_text())['metrics']
+    if item.metric.endswith('-Mean'):
+        # 'davis/J&F-Mean' is the mean over 'davis/J&F/NAME'.
+        stem = item.metric[:-len('-Mean')] + '/'
+        found = {
+            key[len(stem):]: value
+            for key, value in metrics.items() if key.startswith(stem)
+        }
+        if found:
+            return found
+    return dict(all=metrics[item.metric])
 
 
 def compare(args: argparse.Namespace, folder: Path,
@@ -208,32 +279,42 @@ def compare(args: argparse.Namespace, folder: Path,
             })
     text, out = '\n\n'.join(tables), Path(args.out_dir)
     write_json(out / 'ablation.json', dict(arms=arms, metrics=metrics))
-    (out / 'ablation.txt').write_text(text + '\n')
+    write_text(out / 'ablation.txt', text + '\n')
     print(text)
     print(f'written to {out}')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
+    from dora_mm.apis.evaluation_plan import plan_evaluations
     args = parse_args(argv)
     check_output_folder('--out-dir', args.out_dir)
+    plan_evaluations(args.data, args.only, args.evaluation_options,
+                     '--evaluation-options')
     arms: Dict[str, Dict[str, str]] = {name: {} for name in args.arms}
-    arms.update((f'{name}-untrained', {}) for name in args.untrained)
-    for seed in args.seeds:
-        configs = {}
-        for name, source in args.arms.items():
-            if source == 'colour':
-                arms[name] = {name: source}
-                continue
-            configs[name] = run_config(args, name, seed)
-            if name in args.untrained:
-                untrained = f'{name}-untrained'
-                arms[untrained][f'{untrained}_s{seed}'] = str(configs[name])
-        checkpoints = run_side_by_side(
-            [partial(train, path, args.jobs > 1) for path in configs.values()],
-            args.jobs)
-        for name, path in zip(configs, checkpoints):
+    arms.update((untrained_of(name), {}) for name in args.untrained)
+    for name, source in args.arms.items():
+        if source == 'colour':
+            arms[name] = {name: source}
+    configs = {
+        seed: {
+            name: run_config(args, name, seed)
+            for name, source in args.arms.items() if source != 'colour'
+        }
+        for seed in args.seeds
+    }
+    for seed, later in zip(args.seeds, [*args.seeds[1:], None]):
+        checkpoints = run_side_by_side([
+            partial(train, path, args.jobs > 1)
+            for path in configs[seed].values()
+        ], args.jobs)
+        for name, path in zip(configs[seed], checkpoints):
             arms[name][f'{name}_s{seed}'] = str(path)
-        compare(args, evaluate(args, arms), arms)
+        for name in args.untrained:
+            untrained = untrained_of(name)
+            arms[untrained][f'{untrained}_s{seed}'] = str(configs[seed][name])
+        # A table of all seeds is not replaced by one of less.
+        if later is None or not all(map(trained, configs[later].values())):
+            compare(args, evaluate(args, arms), arms)
 
 
 if __name__ == '__main__':

@@ -12,11 +12,13 @@ which gets their mean and standard deviation: a.pth b.pth c.pth --names dora
 dora dino. What is finished for the same checkpoint, config and data folder is
 kept; remove --out-dir to measure again. A data set of which an evaluation
 fails has no row; the others are measured all the same. Written: results.txt,
-results.json and results.png.
+results.json and results.png. An option of --cfg-options is of all evaluations,
+or of one: davis2016:test_dataloader.dataset.short_side=240.
 """
 import argparse
 import hashlib
 import json
+import os
 import sys
 from collections import Counter
 from functools import partial
@@ -26,7 +28,7 @@ from mmengine.config import Config
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options, option_words)
-from dora_mm.utils.check_output import check_output_folder
+from dora_mm.utils.check_output import check_folder_name, check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option
 from dora_mm.utils.number_options import integer
 from dora_mm.utils.read_json import read_json
@@ -34,6 +36,7 @@ from dora_mm.utils.run_main import run_main
 from dora_mm.utils.run_side_by_side import run_program, run_side_by_side
 from dora_mm.utils.shipped_configs import config_path, find_config
 from dora_mm.utils.write_json import write_json
+from dora_mm.utils.write_text import write_text
 
 
 def parse_args(args=None):
@@ -58,8 +61,8 @@ def parse_args(args=None):
         '--cfg-options',
         nargs='+',
         default=[],
-        metavar='KEY=VALUE',
-        help='override settings of every evaluation that is run')
+        metavar='[CONFIG:]KEY=VALUE',
+        help='override settings of every evaluation, or of one')
     parser.add_argument(
         '--jobs',
         type=integer(1),
@@ -77,6 +80,8 @@ def parse_args(args=None):
     if len(args.names) != len(args.checkpoints):
         parser.error(f'{len(args.names)} names for {len(args.checkpoints)} '
                      'checkpoints')
+    for name in args.names:
+        check_folder_name('--names', name)
     return args
 
 
@@ -97,26 +102,6 @@ def file_names(checkpoints):
     return names
 
 
-def find_data(root, only=None):
-    """The evaluations that there is data for.
-
-    Args:
-        root (str | Path): Folder of data sets.
-        only (Sequence[str], optional): Configs to choose from.
-
-    Returns:
-        list[Evaluation]: In the order of the table.
-    """
-    from dora_mm.evaluation.results_table import EVALUATIONS
-    found = []
-    for item in EVALUATIONS:
-        paths = [Path(root) / item.folder / name for name in ('', *item.needs)]
-        if (only is None or item.config in only) and all(path.exists()
-                                                         for path in paths):
-            found.append(item)
-    return found
-
-
 def run(item, checkpoint, args, folder):
     """Run one evaluation in a process of its own, or take what it gave.
 
@@ -126,9 +111,10 @@ def run(item, checkpoint, args, folder):
     Raises:
         RuntimeError: The process failed.
     """
+    from dora_mm.apis.evaluation_plan import options_of
     name = f'{item.title} of {checkpoint}'
     stamp, known = identity(item, checkpoint, args), folder / 'finished.json'
-    if read_json(known) == stamp:
+    if read_json(known) == stamp and read_json(folder / 'results.json'):
         # In one piece, as others print beside it.
         print(f'{name}: kept from {folder}\n', end='', flush=True)
         return read_value(item, folder)
@@ -140,8 +126,9 @@ def run(item, checkpoint, args, folder):
         Path(args.data) / item.folder, '--work-dir', folder, '--key',
         args.key, *option_words(given_options(args))
     ]
-    if args.cfg_options:
-        command += ['--cfg-options', *args.cfg_options]
+    options = options_of(item, args.cfg_options)
+    if options:
+        command += ['--cfg-options', *options]
     if run_program(command, args.jobs > 1):
         raise RuntimeError(f'{name} failed: see above and {folder}')
     write_json(known, stamp)
@@ -150,6 +137,7 @@ def run(item, checkpoint, args, folder):
 
 def identity(item, checkpoint, args):
     """What a result belongs to; a result of anything else is not kept."""
+    from dora_mm.apis.evaluation_plan import options_of
     config = Config.fromfile(config_path(f'evaluation/{item.config}'))
     path = Path(checkpoint)
     stat = path.stat() if path.is_file() else None
@@ -158,9 +146,24 @@ def identity(item, checkpoint, args):
         state=stat and [stat.st_size, stat.st_mtime_ns],
         key=args.key,
         architecture=given_options(args),
-        data=str((Path(args.data) / item.folder).resolve()),
-        options=args.cfg_options,
+        data=[
+            [str(path.resolve()), state_of(path)]
+            for path in (Path(args.data) / item.folder / name
+                         for name in ('', *item.needs))
+        ],
+        options=options_of(item, args.cfg_options),
         config=hashlib.sha256(repr(config.to_dict()).encode()).hexdigest())
+
+
+def state_of(path):
+    """Changes where a file does, or where a folder or one in it gains or
+    loses entries."""
+    if path.is_file():
+        return [path.stat().st_size, path.stat().st_mtime_ns]
+    found = sorted([entry.name, entry.stat().st_mtime_ns]
+                   for entry in os.scandir(path) if entry.is_dir())
+    found.append(['', path.stat().st_mtime_ns])
+    return hashlib.sha256(repr(found).encode()).hexdigest()
 
 
 def folders(args, item):
@@ -186,12 +189,9 @@ def evaluate(args):
     Raises:
         RuntimeError: When the rest is done: some evaluations failed.
     """
-    from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
-                                                  text_table)
-    found = find_data(args.data, args.only)
-    if not found:
-        raise SystemExit(f'error: no known data set in {args.data}; looked '
-                         f'for {sorted({e.folder for e in EVALUATIONS})}')
+    from dora_mm.apis.evaluation_plan import plan_evaluations
+    from dora_mm.evaluation.results_table import plot_table, text_table
+    found = plan_evaluations(args.data, args.only, args.cfg_options)
     check_output_folder('--out-dir', args.out_dir)
     out, rows, failed = Path(args.out_dir), [], []
     columns = list(dict.fromkeys(args.names))
@@ -219,7 +219,7 @@ def evaluate(args):
         write_json(out / 'results.json', dict(names=columns, rows=rows))
     if rows:
         table = text_table(rows, columns)
-        (out / 'results.txt').write_text(table + '\n')
+        write_text(out / 'results.txt', table + '\n')
         plot_table(rows, columns, out / 'results.png')
         print(table)
         print(f'written to {out}')

@@ -2,6 +2,7 @@
 
 Letters: S seeds, Q sequences.
 """
+import math
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -28,10 +29,12 @@ class ArmDifference(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """'none' below two standard deviations of the seeds."""
+        """'none' below two standard deviations of the seeds, and at zero."""
+        if not math.isfinite(self.mean):
+            return 'not known: not a number'
         if self.seed_std is None:
             return 'not known: one seed'
-        if abs(self.mean) < 2 * self.seed_std:
+        if not self.mean or abs(self.mean) < 2 * self.seed_std:
             return 'none'
         return 'better' if self.mean > 0 else 'worse'
 

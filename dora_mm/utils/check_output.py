@@ -70,6 +70,22 @@ def check_output_file(name: str, path: Union[str, Path]) -> None:
     make_output_folder(name, Path(path).parent, path)
 
 
+def check_folder_name(name: str, value: str) -> None:
+    """Refuse what is not the name of one folder in another.
+
+    Args:
+        name (str): Option or argument, for the message.
+        value (str): The name.
+
+    Raises:
+        ValueError: With the option and the name.
+    """
+    if not value or value.startswith('.') or {'/', '\0', '\n'} & set(value):
+        raise ValueError(f'{name} must be a name that a folder can have, '
+                         f'without / and no dot in front, but got {value!r}: '
+                         'take another')
+
+
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()

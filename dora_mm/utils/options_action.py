@@ -1,5 +1,6 @@
+import argparse
 import re
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.config import DictAction
 
@@ -15,9 +16,22 @@ class OptionsAction(DictAction):
     the one that was named. Between the items of a list spaces do not count.
 
     Raises:
-        ValueError: If a value is a dict, which mmengine would read as a text
-            or never end to read, or a bracket is left open.
+        ValueError: If there is no key or no value, a value is a dict, which
+            mmengine would read as a text or never end to read, or a bracket
+            is left open.
     """
+
+    def __call__(self,
+                 parser: argparse.ArgumentParser,
+                 namespace: argparse.Namespace,
+                 values: Any,
+                 option_string: Optional[str] = None) -> None:
+        """Read the words; see the class."""
+        for word in values:
+            if not word.partition('=')[0] or '=' not in word:
+                raise ValueError(f'{option_string} must be KEY=VALUE, but got '
+                                 f'{word}: write the key, = and the value')
+        super().__call__(parser, namespace, values, option_string)
 
     @staticmethod
     def _parse_iterable(val: str) -> Any:

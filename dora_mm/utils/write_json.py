@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 from typing import Union
 
-from .atomic_file import atomic_file
+from .write_text import write_text
 
 
 def write_json(path: Union[str, Path], data: object) -> None:
@@ -15,7 +15,4 @@ def write_json(path: Union[str, Path], data: object) -> None:
     Raises:
         TypeError: If it is more than plain data.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        file.temporary.write_text(json.dumps(data, indent=2) + '\n')
+    write_text(path, json.dumps(data, indent=2) + '\n')

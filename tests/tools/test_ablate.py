@@ -38,6 +38,15 @@ def test_less_than_two_deviations_is_none(shift, verdict):
     assert gap.seed_std == pytest.approx(1) and gap.verdict == verdict
 
 
+def test_equal_arms_and_numbers_that_are_none():
+    """Both were called worse."""
+    same = np.full((3, 1), 10.)
+    assert compare_arms(same, same.copy()).verdict == 'none'
+    assert compare_arms(same + 1, same).verdict == 'better'
+    gap = compare_arms(np.where(np.arange(3) == 1, np.nan, same.T).T, same)
+    assert gap.verdict == 'not known: not a number'
+
+
 def test_one_seed_decides_nothing():
     gap = compare_arms(np.array([[50., 60.]]), np.array([[10., 20.]]))
     assert gap.seed_std is None and 'one seed' in gap.verdict
@@ -55,6 +64,15 @@ def test_table():
     assert lines[3].split() == [
         'dora', '46.00', '1.41', '2', '+5.00', '5.00', '1', 'of', '2', 'better'
     ]
+
+
+OPTION = 'test_dataloader.dataset.short_side=240'
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path):
+    for kind in ('JPEGImages', 'Annotations'):
+        (tmp_path / 'davis' / kind / '480p').mkdir(parents=True)
 
 
 @pytest.fixture
@@ -88,6 +106,8 @@ def programs(monkeypatch):
             path = out / model / 'davis2016_davis/results.json'
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(dict(metrics=metrics)))
+        rows = [dict(title='DAVIS-2016 J&F')]
+        (out / 'results.json').write_text(json.dumps(dict(rows=rows)))
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, 'run', run)
@@ -100,14 +120,14 @@ def test_command_and_again(programs, tmp_path, capsys):
         'dino=dino/vit-t16_demo', 'dora=dora/vit-t16_demo', 'floor=colour',
         '--untrained', 'dino', '--seeds', '0', '2', '--data',
         str(tmp_path), '--out-dir',
-        str(tmp_path / 'out'), '--evaluation-options', 'a.b=1',
+        str(tmp_path / 'out'), '--evaluation-options', OPTION,
         '--cfg-options', 'model.neck.out_channels=64'
     ]
     main(command)
     # a seed of all arms is finished before the next
     ran = [
-        'train dino_s0', 'train dora_s0', 'evaluate 4 a.b=1', 'train dino_s2',
-        'train dora_s2', 'evaluate 7 a.b=1'
+        'train dino_s0', 'train dora_s0', f'evaluate 4 {OPTION}',
+        'train dino_s2', 'train dora_s2', f'evaluate 7 {OPTION}'
     ]
     assert programs == ran
     numbers = json.loads((tmp_path / 'out/ablation.json').read_text())
@@ -125,11 +145,49 @@ def test_command_and_again(programs, tmp_path, capsys):
     assert re.search(r'randomness ?= ?dict\(\s*seed=2\)', config)
     assert 'out_channels=64' in config
 
-    # Nothing is trained twice but what changed.
+    # Nothing is trained twice but what changed, and no table of one seed takes
+    # the place of that of two.
     main(command)
-    assert programs[6:] == [ran[2], ran[5]]
+    assert programs[6:] == [ran[5]]
     main([*command[:-1], 'model.neck.out_channels=128'])
-    assert programs[8:] == ran
+    assert programs[7:] == ran
+    # A run is trained again where its checkpoint or its stamp is lost.
+    runs = tmp_path / 'out/runs'
+    for path in runs.glob('dino_s2_*/trained.json'):
+        path.write_text('')
+    for path in runs.glob('dora_s2_*/training/iter_2.pth'):
+        path.unlink()
+    main(command)
+    assert programs[13:] == ran[2:]
+
+
+def test_only_what_was_evaluated_now_is_compared(programs, tmp_path):
+    """Of an earlier call, of another model or data, nothing is taken."""
+    read = runpy.run_path(str(ROOT / 'tools/ablate.py'))['read_metrics']
+    rows = [dict(title='DAVIS-2016 J&F')]
+    (tmp_path / 'results.json').write_text(json.dumps(dict(rows=rows)))
+
+    def write(model, name, metrics):
+        path = tmp_path / model / name / 'results.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(dict(metrics=metrics)))
+
+    for model, names in (('a', NAMES), ('b', NAMES[::-1])):
+        write(model, 'davis2016_davis', {
+            'davis/J&F-Mean': 1.,
+            **{f'davis/J&F/{n}': len(n) for n in names}
+        })
+        write(model, 'knn_cifar10-mini_cifar10_mini', {'knn/k20_top1': 9.})
+    found = read(tmp_path, ['a', 'b'])
+    assert list(found) == ['DAVIS-2016 J&F']
+    # by their names, in whatever order they are
+    assert found['DAVIS-2016 J&F']['values'] == dict(a=[4, 3, 3], b=[4, 3, 3])
+    write('b', 'davis2016_davis', {
+        'davis/J&F-Mean': 1.,
+        **{f'davis/J&F/{n}': 1. for n in ('bear', 'car', 'owl')}
+    })
+    with pytest.raises(ValueError, match='dog, owl for one of a and b alone'):
+        read(tmp_path, ['a', 'b'])
 
 
 def test_failures_and_mistakes(programs, tmp_path, monkeypatch, capsys):
@@ -141,6 +199,26 @@ def test_failures_and_mistakes(programs, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit):
             main([*wrong, *rest])
         assert message in capsys.readouterr().err
+    demo = 'dora/vit-t16_demo'
+    for wrong, message in (
+        ([f'd={demo}', 'd_s0=colour'], 'd_s0 twice'),
+        ([f'd={demo}', f'd-untrained={demo}', '--untrained', 'd'],
+         'd-untrained twice'),
+        (['=colour'], "name that a folder can have.*but got ''"),
+        (['../a=colour'], "but got '../a'"),
+        (['a=colour', '--only', 'davis20016'], 'but got davis20016'),
+        (['a=colour', '--only', 'vip'], 'but got vip without'),
+        ([f'a={demo}', '--evaluation-options', 'test_cfg.x=1'],
+         '--evaluation-options of davis2016'),
+    ):  # yapf: disable
+        with pytest.raises(ValueError, match=message):
+            main([*wrong, *rest])
+    with pytest.raises(SystemExit):
+        main(['a=dora/vit-t16_dem', *rest])
+    assert 'did you mean dora/vit-t16_demo' in capsys.readouterr().err
+    with pytest.raises(ValueError, match='--data must be a folder of data'):
+        main([f'a={demo}', *rest[2:], '--data', str(tmp_path / 'davis')])
+    assert not programs and not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize('jobs', '12')
@@ -182,7 +260,7 @@ def test_jobs_side_by_side(programs, tmp_path, monkeypatch):
         'a=dino/vit-t16_demo', 'b=dora/vit-t16_demo', '--seeds', '1',
         '--jobs', '2', '--data',
         str(tmp_path), '--out-dir',
-        str(tmp_path / 'out'), '--evaluation-options', 'a.b=1'
+        str(tmp_path / 'out'), '--evaluation-options', OPTION
     ])  # yapf: disable
     arms = json.loads((tmp_path / 'out/ablation.json').read_text())['arms']
     for name in 'ab':

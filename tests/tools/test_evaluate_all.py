@@ -139,7 +139,8 @@ def test_finished_results_are_kept(evaluate_all, calls, tmp_path, capsys):
     options = dict(
         key=('--key', 'student'),
         heads=('--num-heads', '8', '--img-size', '16', '64'),
-        setting=('--cfg-options', 'a.b=1', 'c=2'))
+        setting=('--cfg-options', 'test_dataloader.batch_size=2',
+                 'test_dataloader.dataset.short_side=48'))
     for change, runs in ((None, 1), (None, 1), ('weights', 2), ('key', 3),
                          ('heads', 4), ('setting', 5)):
         if change == 'weights':
@@ -230,9 +231,52 @@ def test_the_next_data_set_is_measured_behind_one_that_fails(
     assert 'DAVIS-2016 J&F' in capsys.readouterr().out
 
 
+def test_results_of_changed_data_are_not_kept(evaluate_all, calls, data):
+    """It was, and arms of two sets of videos were compared."""
+    assert evaluate_all('colour') == (['colour'], [[1]])
+    assert evaluate_all('colour') == (['colour'], [[1]])
+    (data / 'davis/JPEGImages/480p/w').mkdir()
+    assert evaluate_all('colour') == (['colour'], [[2]])
+
+
+def test_a_damaged_result_is_measured_again(evaluate_all, calls, tmp_path):
+    evaluate_all('colour')
+    path, = (tmp_path / 'out/colour').glob('*/results.json')
+    path.write_text('{"metrics":')
+    assert evaluate_all('colour') == (['colour'], [[2]])
+
+
+def test_options_of_one_evaluation(evaluate_all, calls, data, tmp_path):
+    """Settings that only it has; nothing is evaluated before all fit."""
+    (data / 'cifar10_mini.tar').write_bytes(b'images')
+    side = 'davis2016:test_dataloader.dataset.short_side=48'
+    with pytest.raises(KeyError):  # the stand-in has no number of CIFAR
+        evaluate_all('colour', '--cfg-options', side)
+    assert 'short_side' not in ' '.join(calls[0])
+    del calls[:]
+    evaluate_all('colour', '--cfg-options', side, '--only', 'davis2016')
+    assert calls[0][-1] == 'test_dataloader.dataset.short_side=48'
+    del calls[:]
+    for options, message in (
+        (('--cfg-options', side.partition(':')[2]), 'knn_cifar10-mini'),
+        (('--cfg-options', side, '--only', 'knn_cifar10-mini'),
+         'evaluations that are run, but got davis2016'),
+        (('--cfg-options', 'davis2016:test_dataloader.dataset.shrt_side=4'),
+         'of davis2016: .*did you mean .*short_side'),
+        (('--cfg-options', 'foo'), 'must be KEY=VALUE, but got foo'),
+        (('--only', 'davis2016', 'davis20'), 'but got davis20'),
+        (('--only', 'davis2016', 'vip'), 'but got vip without .*VIP_Fine'),
+    ):  # yapf: disable
+        with pytest.raises(ValueError, match=message):
+            evaluate_all('colour', *options)
+    with pytest.raises(ValueError, match='--names must be a name'):
+        evaluate_all('colour', '--names', '../other')
+    assert not calls
+
+
 def test_mistakes_are_named(tmp_path, run_tool):
     done = run_tool('evaluate_all.py', 'colour', '--data', tmp_path)
-    assert done.returncode == 1 and 'no known data set' in done.stderr
+    assert done.returncode == 1 and 'without a known one' in done.stderr
     done = run_tool('evaluate_all.py', 'colour', '--data', tmp_path, '--names',
                     'a', 'b')
     assert done.returncode == 2 and '2 names for 1 checkpoints' in done.stderr
