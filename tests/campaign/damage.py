@@ -83,6 +83,7 @@ class Damage:
         video = self.stage.video
         good = vars(index.load_video_index(video))
         self._mutate(index.index_file(video))
+        index._loaded.clear()  # as in another process
         found = vars(index.load_video_index(video))
         return 'made anew' if all(
             np.array_equal(found[name], value)

@@ -2,6 +2,7 @@ import gc
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -311,6 +312,24 @@ def test_pool_closes_the_file_used_longest_ago():
     assert pool.get('a') is pool.get('a')
     pool.close()
     assert CountingReader.open_files == set() and len(pool) == 0
+
+
+def test_a_file_that_is_replaced_under_a_run_is_refused(tmp_path):
+    """A reader that was opened again gave pictures of the new one."""
+    first = write_video(tmp_path / 'a.mp4', 40)
+    other = write_video(tmp_path / 'b.mp4', 40, gop=5)
+    pool = ReaderPool(max_open=1)
+    for path in (first, other):
+        pool.check_video(probe_video(path))
+    pool.get(first).get_frames([3])
+    os.replace(other, first)
+    shutil.copy(first, other)
+    pool.get(first).get_frames([3])  # that is open, of the old one
+    for copy in (pool, pickle.loads(pickle.dumps(pool))):  # as in a worker
+        with pytest.raises(VideoDecodeError, match='since the run began'):
+            copy.get(other)
+        with pytest.raises(VideoDecodeError, match='since the run began'):
+            copy.close() or copy.get(first)
 
 
 def run_in_fork(func):

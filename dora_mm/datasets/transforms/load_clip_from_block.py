@@ -140,7 +140,7 @@ class LoadClipFromBlock(BaseTransform):
         Raises:
             ValueError: Naming the file and the remedy.
         """
-        PyAVReader.check_video(info)
+        self._pool.check_video(info)
 
     def transform(self, results: dict) -> dict:
         """Decode the frames.
@@ -174,6 +174,9 @@ class LoadClipFromBlock(BaseTransform):
     def _hold(self, slot: int, windows: List[Window]) -> Dict[Window, _Frames]:
         """Make these the windows of a lane, and forget all others."""
         old = self._held.get(slot, {})
+        for window in windows:
+            if window not in old:
+                self._pool.check_unchanged(window.path)
         self._held[slot] = {
             window:
             old.get(window) or _Frames(window, self.short_side, self.quality)

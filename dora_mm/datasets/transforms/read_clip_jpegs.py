@@ -1,7 +1,7 @@
 from mmcv.transforms import BaseTransform
 
 from dora_mm.registry import TRANSFORMS
-from dora_mm.video.readers import MJPEGReader, ReaderPool, VideoInfo
+from dora_mm.video.readers import ReaderPool, VideoInfo
 
 
 @TRANSFORMS.register_module()
@@ -45,7 +45,7 @@ class ReadClipJPEGs(BaseTransform):
         Raises:
             ValueError: Naming the file and the remedy.
         """
-        MJPEGReader.check_video(info)
+        self.pool.check_video(info)
         if not self.pool.get(info.path).has_checksum(0):
             raise ValueError(
                 f'the JPEGs of {info.path!r} must have checksums to be decoded'

@@ -3,10 +3,11 @@ import hashlib
 import json
 import os
 from contextlib import contextmanager
+from dataclasses import fields
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Dict, Iterator, Optional, Tuple
 
 from dora_mm.video.file_identity import file_identity
 from dora_mm.video.video_files import check_video_file
@@ -19,6 +20,9 @@ _VERSION = 8
 _ARRAYS = ('times', 'key_times', 'positions', 'sizes', 'packet_sums',
            'key_packets')
 _FRACTIONS = ('fps', 'time_base')
+# What was loaded, by path: two hours at 60 fps are 14 MB, which take longer to
+# load than a clip to decode. Forked data workers share them.
+_loaded: Dict[str, Tuple[dict, VideoIndex]] = {}
 
 
 def index_file(path: str) -> Path:
@@ -40,7 +44,7 @@ def index_file(path: str) -> Path:
 
 
 def _save(file: Path, index: VideoIndex, identity: dict) -> None:
-    values = dict(vars(index))
+    values = {f.name: getattr(index, f.name) for f in fields(index)}
     arrays = {name: values.pop(name) for name in _ARRAYS}
     values.update({name: str(values[name]) for name in _FRACTIONS})
     header = json.dumps(dict(identity=identity, values=values))
@@ -74,9 +78,9 @@ def load_video_index(path: str) -> VideoIndex:
 
     Making it reads the file from end to end, 10 s for an hour of 4K from a
     cold disk, and checks it (:func:`check_index`); it is saved at
-    :func:`index_file` and made anew when the file's size or time of change
-    differs. Where that folder cannot be
-    written, a warning says so and each process makes its own.
+    :func:`index_file`, kept in memory, and made anew when the file's size or
+    time of change differs. Where that folder cannot be written, a warning
+    says so and each process makes its own.
 
     Args:
         path (str): The file.
@@ -90,10 +94,18 @@ def load_video_index(path: str) -> VideoIndex:
         OSError: If there is no such file.
     """
     check_video_file(path)
-    file = index_file(path)
     # Another FFmpeg may cut a stream into other packets.
     identity = dict(
         version=_VERSION, av=version('av'), **file_identity(path))
+    known, index = _loaded.get(path, (None, None))
+    if known != identity:
+        index = _load_or_make(path, identity)
+        _loaded[path] = identity, index
+    return index
+
+
+def _load_or_make(path: str, identity: dict) -> VideoIndex:
+    file = index_file(path)
     index = _load(file, identity)
     if index is not None:
         return index

@@ -1,8 +1,10 @@
 import os
 from collections import OrderedDict
-from typing import Optional
+from typing import Dict, Optional
 
+from dora_mm.video.file_identity import file_identity
 from .build_reader import build_reader, choose_reader, reader_class
+from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
@@ -34,6 +36,8 @@ class ReaderPool:
         self.max_open = max_open
         self._readers: 'OrderedDict[str, VideoReader]' = OrderedDict()
         self._pid = os.getpid()
+        # Of the files that the clips were counted in.
+        self._identities: Dict[str, dict] = {}
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -44,14 +48,42 @@ class ReaderPool:
     def check_video(self, info: VideoInfo) -> None:
         """Refuse a file that its reader is known to fail on.
 
+        From now on the file must stay as it is, see :meth:`check_unchanged`.
+
         Args:
             info (VideoInfo): The file's description.
 
         Raises:
             ValueError: Naming the file and the remedy.
         """
+        self._identities[info.path] = file_identity(info.path)
         cls = reader_class(self.reader) if self.reader else choose_reader(info)
         cls.check_video(info)
+
+    def check_unchanged(self, path: str) -> None:
+        """Refuse a file that is no longer the one that was checked.
+
+        Its clips were counted in the old one, and processes that opened it
+        earlier still read that.
+
+        Args:
+            path (str): The file.
+
+        Raises:
+            VideoDecodeError: If it was checked, and has changed since.
+        """
+        known = self._identities.get(path)
+        if known is None:
+            return
+        try:
+            found = file_identity(path)
+        except OSError:
+            return  # which the reader says
+        if found != known:
+            raise VideoDecodeError(
+                path, 'it has been replaced or changed since the run began',
+                'End the run, which may go on with --resume, and leave videos '
+                'alone while it trains')
 
     def get(self, path: str) -> VideoReader:
         """Reader of a file, open if it was used lately.
@@ -61,11 +93,16 @@ class ReaderPool:
 
         Returns:
             VideoReader: The reader, owned by the pool.
+
+        Raises:
+            VideoDecodeError: See :meth:`check_unchanged`; of a file that is
+                opened.
         """
         if self._pid != os.getpid():
             self._readers = OrderedDict()
             self._pid = os.getpid()
         if path not in self._readers:
+            self.check_unchanged(path)
             # First make room: two open 4K decoders are gigabytes.
             while len(self._readers) >= self.max_open:
                 self._readers.popitem(last=False)[1].close()

@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Optional
 
 import numpy as np
@@ -82,7 +83,7 @@ class VideoIndex:
         """N."""
         return len(self.times)
 
-    @property
+    @cached_property
     def has_variable_rate(self) -> bool:
         """Whether a frame is off its place at a constant rate.
 
