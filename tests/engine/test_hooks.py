@@ -90,6 +90,23 @@ def test_teacher_follows_each_optimiser_step(tmp_path, accumulation):
     assert all(not torch.equal(new, old) for new, old in moved)
 
 
+def test_checkpoints_of_epochs_lie_between_no_two_batches_of_a_step(tmp_path):
+    """They were saved there, and the gradients summed so far were lost."""
+    hook = dict(
+        type='dora_mm.StepCheckpointHook', by_epoch=True, interval=1)
+    settings = dict(
+        default_hooks=dict(checkpoint=hook),
+        optim_wrapper=dict(
+            optimizer=dict(type='SGD', lr=0.1), accumulative_counts=2))
+    # an epoch of this data has three batches of four clips
+    with pytest.raises(ValueError, match='by_epoch must be False .* 3 batches'
+                       ' and accumulative_counts=2'):
+        build_runner(tmp_path / 'a', **settings).train()
+    hook['interval'] = 2
+    build_runner(tmp_path / 'b', **settings).train()
+    assert (tmp_path / 'b/epoch_2.pth').is_file()
+
+
 def test_last_layer_is_frozen_without_a_trace(tmp_path):
     steps = Recorder(lambda runner: [
         runner.optim_wrapper.optimizer.state[p].get('step')

@@ -20,9 +20,30 @@ class StepCheckpointHook(CheckpointHook):
     moved, and is old or new, never half written.
 
     Its arguments are those of :class:`mmengine.hooks.CheckpointHook`.
+
+    Raises:
+        ValueError: Before training, if checkpoints of epochs would be written
+            between two steps of the optimiser.
     """
 
     _is_waiting = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse what cannot be resumed exactly, see the class.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        super().before_train(runner)
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        length = len(runner.train_dataloader)
+        if self.by_epoch and length * self.interval % counts and (
+                self.interval < runner.max_epochs):
+            raise ValueError(
+                'default_hooks.checkpoint.by_epoch must be False where epochs '
+                'do not end with a step of the optimiser, but got True with '
+                f'epochs of {length} batches and accumulative_counts={counts}:'
+                ' set it, and interval in iterations')
 
     def after_train_iter(self,
                          runner: Runner,

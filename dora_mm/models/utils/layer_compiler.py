@@ -126,8 +126,10 @@ class LayerCompiler:
                 'Compiling the encoder layers (compile_layers): the first '
                 'step takes longer.', 'current')
         start = time.perf_counter()
-        # Activation checkpointing must not count what this call keeps.
-        with torch.autograd.graph.saved_tensors_hooks(_same, _same):
+        # Activation checkpointing must not count what this call keeps, nor
+        # random numbers what it draws: a run that goes on compiles anew.
+        with torch.autograd.graph.saved_tensors_hooks(_same, _same), (
+                torch.random.fork_rng([x.device] if x.is_cuda else [])):
             try:
                 out = self._compiled(method, layer, x, *args)
                 inputs = [

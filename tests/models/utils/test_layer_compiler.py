@@ -57,6 +57,18 @@ def test_layers_share_graphs_and_never_compile_again(name, settings, expected):
     assert count_graphs(model) == [expected] * 3
 
 
+def test_compiling_draws_no_random_numbers():
+    """A run that is resumed compiles anew, and drew others of dropout."""
+    losses = []
+    for setting in (False, dict(backend='eager')):
+        model = build_model(
+            backbone=dict(drop_rate=0.2), compile_layers=setting)
+        torch.manual_seed(7)
+        model.seed_step(0)
+        losses.append(train_step(model))
+    assert torch.equal(*losses)
+
+
 def test_ddp_does_not_split_layers(tmp_path):
     """Its own optimiser of graphs would, at the bounds of its buckets."""
     dist.init_process_group(
