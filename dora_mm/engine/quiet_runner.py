@@ -10,7 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
-from .loops.check_has_batches import check_has_batches
+from .loops.check_train_loader import check_train_loader
 
 # How messages begin that a reader of the screen cannot act on.
 UNSEEN = (
@@ -110,7 +110,7 @@ class QuietRunner(Runner):
     def build_train_loop(self, *args: Any, **kwargs: Any) -> BaseLoop:
         """See mmengine's ``Runner``."""
         loop = super().build_train_loop(*args, **kwargs)
-        check_has_batches(loop.dataloader)
+        check_train_loader(loop.dataloader)
         return loop
 
     def resume(self, *args: Any, **kwargs: Any) -> None:

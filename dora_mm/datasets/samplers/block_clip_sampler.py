@@ -3,6 +3,7 @@ from itertools import islice
 from typing import Deque, Iterator, List, NamedTuple, Optional, Sized
 
 import numpy as np
+from torch.utils.data import DataLoader
 
 from dora_mm.datasets.clip_request import Block, ClipRequest
 from dora_mm.datasets.mix_seed import mix_seed
@@ -80,6 +81,27 @@ class BlockClipSampler(ClipSampler):
     def __len__(self) -> int:
         """Number of samples of this rank in a whole epoch."""
         return self.num_lanes * self._lane_length()
+
+    def check_loader(self, loader: DataLoader) -> None:
+        """Refuse a dataloader that would deal the batches out otherwise.
+
+        Args:
+            loader (DataLoader): Of this sampler.
+
+        Raises:
+            ValueError: If its batches are of another size, or a worker would
+                get those of all lanes and decode every block.
+        """
+        if loader.batch_size != self.batch_size:
+            raise ValueError(
+                'train_dataloader.sampler.batch_size must be '
+                f'train_dataloader.batch_size, {loader.batch_size}, but got '
+                f'{self.batch_size}: set both')
+        if loader.num_workers and self.num_lanes % loader.num_workers:
+            raise ValueError(
+                'train_dataloader.sampler.num_lanes must be a multiple of '
+                f'train_dataloader.num_workers, {loader.num_workers}, but got '
+                f'{self.num_lanes}: set both')
 
     def _samples(self, epochs: range, num_skip: int,
                  num_used: Optional[int]) -> Iterator[ClipRequest]:

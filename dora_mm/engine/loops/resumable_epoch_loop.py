@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from dora_mm.registry import LOOPS
 from dora_mm.utils.counted import counted
-from .check_has_batches import check_has_batches
+from .check_train_loader import check_train_loader
 
 
 @LOOPS.register_module()
@@ -42,7 +42,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f'got {type(sampler).__name__}: use '
                 "type='dora_mm.ClipSampler', or mmengine's "
                 'EpochBasedTrainLoop, which resumes at epoch boundaries')
-        check_has_batches(self.dataloader)
+        check_train_loader(self.dataloader)
         self._batches: Optional[Iterator[Any]] = None
 
     def run_epoch(self) -> None:

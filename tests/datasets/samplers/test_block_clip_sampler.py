@@ -2,9 +2,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from dora_mm.datasets import BlockClipSampler
 from dora_mm.datasets.clip_index import ClipIndex, FileClips
+from dora_mm.engine.loops.check_train_loader import check_train_loader
 
 
 class Clips:
@@ -149,3 +151,20 @@ def test_fewer_clips_than_lanes():
 def test_wrong_arguments(name):
     with pytest.raises(ValueError, match=f'^{name} must .*0'):
         make(**{name: 0})
+
+
+def test_a_loader_that_deals_otherwise_is_refused():
+    """With one worker, or none, it trained, and no resume was exact."""
+    sampler = make()
+
+    def check(**settings):
+        check_train_loader(
+            DataLoader(sampler.dataset, sampler=sampler, **settings))
+
+    check(batch_size=4)
+    check(batch_size=4, num_workers=3)
+    for workers in (0, 1):
+        with pytest.raises(ValueError, match='batch_size must be .* 3, but'):
+            check(batch_size=3, num_workers=workers)
+    with pytest.raises(ValueError, match='num_lanes must be .* 2, but got 3'):
+        check(batch_size=4, num_workers=2)
