@@ -155,7 +155,14 @@ class DoRAInferencer:
         if Path(inputs).suffix.lower() in IMAGE_EXTENSIONS:
             return read_image(inputs, upright=True)[None]
         clip, = read_clips(
-            inputs, 1, start, num_frames, interval, square=False)
+            inputs,
+            1,
+            start,
+            num_frames,
+            interval,
+            square=False,
+            shorter='lower --num-frames (num_frames), --interval (interval) '
+            'or --start (start)')
         return clip.frames
 
     def _resize(self, frames: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
 Letters: T frames, K objects, H heads, N patches, S side in pixels.
 """
 from pathlib import Path
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Union
+from typing import (Any, Dict, Iterator, List, NamedTuple, Optional, Sequence,
+                    Tuple, Union)
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from dora_mm.utils.counted import counted
 from dora_mm.video.readers import build_reader
+from dora_mm.video.video_manifest import VideoManifest
 
 
 class Clip(NamedTuple):
@@ -44,7 +46,9 @@ def read_clips(video: Union[str, Path],
                clip_len: int = 8,
                frame_interval: Optional[float] = None,
                frame_stride: Optional[int] = None,
-               square: bool = True) -> Iterator[Clip]:
+               square: bool = True,
+               as_trained: bool = False,
+               shorter: str = 'use a longer video') -> Iterator[Clip]:
     """Read clips that follow one another from a video.
 
     Args:
@@ -57,6 +61,10 @@ def read_clips(video: Union[str, Path],
         frame_stride (int, optional): Frames from one frame to the next.
         square (bool): Take the largest central square of each frame. Defaults
             to True.
+        as_trained (bool): Leave out clips of a prepared video that reach
+            over a shot cut or into a stretch that training leaves out.
+            Defaults to False.
+        shorter (str): What to do, for the error, where not one clip fits.
 
     Yields:
         Clip: One clip at a time.
@@ -86,17 +94,27 @@ def read_clips(video: Union[str, Path],
                 f'({fps:g} frames per second), but got {frame_interval} '
                 'seconds, less than half a frame: make it longer')
         first = round(start * fps)
-        needed = first + (num_clips * clip_len - 1) * step + 1
-        if needed > reader.num_frames:
+        breaks = _breaks(video) if as_trained else []
+        span = (clip_len - 1) * step
+        starts = _find_starts(first, num_clips, span, step, breaks,
+                              reader.num_frames)
+        if len(starts) < num_clips:
+            needed = first + (num_clips * clip_len - 1) * step + 1
+            frames = (reader.num_frames - 1 - first) // step + 1
+            remedy = f'{frames} of a clip fit: {shorter}'
+            if breaks:
+                remedy = f'cuts and excluded stretches aside: {shorter}'
+            if starts:
+                remedy = f'give --num-clips {len(starts)} (num_clips) or less'
+            elif frames < 1:
+                remedy = 'lower --start (start)'
             raise ValueError(
                 f'{video} has {counted(reader.num_frames, "frame")}, but '
                 f'{counted(num_clips, "clip")} of '
                 f'{counted(clip_len, "frame")}, {step} apart, from frame '
-                f'{first} on need {needed}: ' +
-                _remedy((reader.num_frames - 1 - first) // step + 1, clip_len))
-        for number in range(num_clips):
-            steps = np.arange(number * clip_len, (number + 1) * clip_len)
-            indices = first + steps * step
+                f'{first} on need {needed}: {remedy}')
+        for begin in starts:
+            indices = begin + np.arange(clip_len) * step
             frames = reader.get_frames(indices)
             if square:
                 frames = _central_square(frames)
@@ -105,14 +123,32 @@ def read_clips(video: Union[str, Path],
         reader.close()
 
 
-def _remedy(frames: int, clip_len: int) -> str:
-    """What fits where ``frames`` can be taken; by options and arguments."""
-    if frames < 1:
-        return 'lower --start (start)'
-    if frames < clip_len:
-        return (f'{frames} of a clip fit: lower --num-frames (num_frames) to '
-                'that, or --interval (interval) or --start (start)')
-    return f'give --num-clips {frames // clip_len} (num_clips) or less'
+def _breaks(video: Union[str, Path]) -> List[Tuple[int, int]]:
+    """Stretches [begin, end) that no clip may reach into; a cut is one
+    without frames, which a clip may not reach over."""
+    manifest = VideoManifest.load(video)
+    if manifest is None:
+        return []
+    cuts = [(cut, cut) for cut in manifest.cuts or ()]
+    return cuts + [(begin, end) for begin, end, _ in manifest.excluded]
+
+
+def _find_starts(first: int, num_clips: int, span: int, step: int,
+                 breaks: Sequence[Tuple[int, int]],
+                 num_frames: int) -> List[int]:
+    """First frames of as many clips as fit, one behind the other."""
+    starts: List[int] = []
+    while len(starts) < num_clips and first + span < num_frames:
+        ends = [
+            end for begin, end in breaks
+            if begin <= first + span and first < end
+        ]
+        if ends:
+            first = max(ends)
+        else:
+            starts.append(first)
+            first += span + step
+    return starts
 
 
 def _central_square(frames: np.ndarray) -> np.ndarray:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from video_factory import write_video
 
 from dora_mm import config_path
 from dora_mm.models import ModelLoader
+from dora_mm.video.video_manifest import VideoManifest
 from dora_mm.visualization.clip_tracks import read_clips, track_clip
 
 
@@ -33,13 +36,40 @@ def test_clips_follow_one_another(tmp_path):
     assert abs(clip.frames[2] - every[4].astype(int)).mean() < 2
 
 
+def test_clips_as_trained_reach_over_no_cut(tmp_path, monkeypatch):
+    """Figures of health were those of clips that lie in two scenes as well."""
+    path = write_video(tmp_path / 'v.mp4', 60, fps=10)
+    manifest = SimpleNamespace(cuts=(8, 30), excluded=((40, 44, 'blank'), ))
+    monkeypatch.setattr(VideoManifest, 'load', lambda video: manifest)
+
+    def starts(num, **kwargs):
+        clips = read_clips(path, num, 0., 3, frame_stride=2, **kwargs)
+        return [int(clip.indices[0]) for clip in clips]
+
+    assert starts(9) == list(range(0, 54, 6))
+    every = [n for n in range(60 - 4)
+             if not any(n < cut <= n + 4 for cut in manifest.cuts)
+             and not set(range(n, n + 5)) & set(range(40, 44))]
+    expected = every[:1]
+    while any(n >= expected[-1] + 6 for n in every):
+        expected.append(min(n for n in every if n >= expected[-1] + 6))
+    assert expected == [0, 8, 14, 20, 30, 44, 50]
+    assert starts(7, as_trained=True) == expected
+    with pytest.raises(ValueError, match='need 47: give --num-clips 7'):
+        starts(8, as_trained=True)
+    manifest.cuts = tuple(range(60))
+    with pytest.raises(ValueError, match='excluded stretches aside: use a l'):
+        starts(1, as_trained=True)
+
+
 @pytest.mark.parametrize('kwargs, message', [
     (dict(num_clips=0), 'at least 1'),
     (dict(start=-1.), 'at least 0'),
     (dict(start=float('nan')), 'at least 0'),
     (dict(frame_interval=0.01), 'half a frame'),
     (dict(frame_interval=0.), 'half a frame'),
-    (dict(clip_len=4), 'need 31: 3 of a clip fit: lower --num-frames'),
+    (dict(clip_len=4), 'need 31: 3 of a clip fit: use a longer video'),
+    (dict(clip_len=4, shorter='lower n'), '31: 3 of a clip fit: lower n'),
     (dict(num_clips=16, clip_len=3, frame_stride=4),
      'give --num-clips 2 .num_clips. or less'),
     (dict(start=3.), r'lower --start \(start\)'),

@@ -4,8 +4,9 @@ Example: dora-mm health iter_N.pth walk.mp4
 
 Rank and spectrum of [CLS] and patches, prototypes in use, tracks, and what
 the teacher still has of its random start. docs/evaluation.md says what is
-healthy and what to do. A config in place of the checkpoint gives the random
-weights that a run starts from, which the figures are to be compared with.
+healthy and what to do. Clips of a prepared video reach over no shot cut. A
+config in place of the checkpoint gives the random weights that a run starts
+from, which the figures are to be compared with.
 """
 import argparse
 import math
@@ -90,7 +91,7 @@ def measure(args) -> Dict[str, float]:
     settings = clip_settings(loader.cfg)
     figures = model_health(model, [
         clip.frames for video in args.videos for clip in read_clips(
-            video, args.num_clips, args.start, **settings)
+            video, args.num_clips, args.start, **settings, as_trained=True)
     ])
     kept = teacher_start(loader)
     if kept is not None:

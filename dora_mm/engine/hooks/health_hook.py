@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from dora_mm.models.evaluators.model_health import model_health
 from dora_mm.registry import HOOKS
 from dora_mm.utils.counted import counted
+from dora_mm.utils.pixels import resize_frames
 from dora_mm.visualization.clip_tracks import clip_settings, read_clips
 from ..unwrap_model import unwrap_model
 from .teacher_ema_hook import TeacherEMAHook
@@ -28,7 +29,8 @@ class HealthHook(Hook):
 
     Args:
         video (str | Sequence[str]): Files. Length and spacing of the clips
-            are those that the run trains with.
+            are those that the run trains with; clips of a prepared video
+            reach over no shot cut.
         interval (int): Iterations from one time to the next. The last
             iteration counts as well. Defaults to 1000.
         num_clips (int): Clips of each video, one after the other. Defaults
@@ -58,9 +60,13 @@ class HealthHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Read the clips, so that a wrong path shows at once."""
         settings = clip_settings(runner.cfg)
+        views = unwrap_model(runner.model).data_preprocessor.global_views
+        # Small, as the model makes them anyway: they stay for the whole run.
         self.clips = [
-            clip.frames for video in self.videos for clip in read_clips(
-                video, self.num_clips, self.start, **settings)
+            resize_frames(clip.frames, (views.size, views.size))
+            for video in self.videos
+            for clip in read_clips(video, self.num_clips, self.start,
+                                   **settings, as_trained=True)
         ]
         kept = self._teacher_start(runner, runner.max_iters)
         if kept is not None and kept > _MOST_START:
