@@ -17,7 +17,7 @@ cd "$root" || exit
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 
 device=(--device cuda)
-batches=(32 64) search=(64 32) frames=24 workers=14 read=1500
+batches=(32 64 128) search=(64 32) frames=24 workers=14 read=1500
 step=(--dtype bf16) total=530 slower=1
 # Drawing takes long, so few frames are drawn, and repeated.
 video=(--size 854 480 --seconds 5 --fps 30 --gop 30 --loop-minutes 0.5)
@@ -103,10 +103,14 @@ piece loader 60 "$python" benchmarks/loader_scaling.py "$out"/store/*.mp4 \
 piece step_vit-s16_wt 70 "$python" benchmarks/step.py "${device[@]}" \
     "${step[@]}" --config dora/vit-s16_wt.py --ways ours \
     --batches "${batches[0]}" --out "$out/step_vit-s16_wt.json"
-((${#batches[@]} > 1)) &&
-    piece step_larger 70 "$python" benchmarks/step.py "${device[@]}" \
-        "${step[@]}" --config "$released" --ways ours \
-        --batches "${batches[@]:1}" --out "$out/step_larger.json"
+for batch in "${batches[@]:1}"; do
+    for config in "$released" dora/vit-s16_wt.py; do
+        name=step_$(basename "$config" .py)_$batch
+        piece "$name" 50 "$python" benchmarks/step.py "${device[@]}" \
+            "${step[@]}" --config "$config" --ways ours --batches "$batch" \
+            --out "$out/$name.json"
+    done
+done
 
 tail -n +1 "$out"/loader.log
 "$python" - "$out" <<'PY'
