@@ -306,7 +306,7 @@ class WalkingToursVideoDataset(Dataset):
                 'video must be as long as one clip of '
                 f'{counted(clip_len, "frame")}, but got ' +
                 ', '.join(f'{i.path!r} with {counted(i.num_frames, "frame")} '
-                          f'of about {clip_len * self.spacing.step(i)}'
+                          f'of {(clip_len - 1) * self.spacing.step(i) + 1}'
                           for i in infos) +
                 ': use longer videos, or a smaller clip_len, frame_interval '
                 'or frame_stride')

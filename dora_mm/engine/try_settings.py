@@ -165,9 +165,20 @@ class _Trial(QuietRunner):
         if cfg.get('param_scheduler') is not None:
             self.build_param_scheduler(cfg.param_scheduler)
         if self._clips:
-            batch = naming('train_dataloader.collate_fn',
-                           self._train_loop.dataloader.collate_fn)(
-                               self._clips)
+            collate = self._train_loop.dataloader.collate_fn
+            try:
+                batch = naming('train_dataloader.collate_fn',
+                               collate)(self._clips)
+            except ValueError as error:
+                if 'jpeg_sizes' not in self._clips[0]['data_samples']:
+                    raise
+                raise ValueError(
+                    "train_dataloader.collate_fn must be dict(type='pseudo_"
+                    "collate') behind dora_mm.ReadClipJPEGs, whose clips have "
+                    'different numbers of bytes, but got '
+                    f'{cfg.train_dataloader.get("collate_fn")}: set it, and '
+                    'dora_mm.JPEGClipPreprocessor as model.data_preprocessor'
+                ) from error
             check = getattr(self.model.data_preprocessor, 'check_batch', None)
             if check:
                 naming('train_dataloader.collate_fn', check)(batch)

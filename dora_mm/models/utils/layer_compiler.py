@@ -33,6 +33,7 @@ class LayerCompiler:
 
     Raises:
         TypeError: If the setting is none of these.
+        ValueError: If ``torch.compile`` does not take the arguments.
     """
 
     def __init__(self, setting: Union[None, bool, dict] = None) -> None:
@@ -41,6 +42,13 @@ class LayerCompiler:
                 'compile_layers must be None, True, False or a dict of '
                 f'arguments of torch.compile, but got {setting!r}: leave it '
                 'out to compile on CUDA only')
+        if isinstance(setting, dict):
+            try:
+                torch.compile(call_layer, **setting)
+            except Exception as error:
+                raise ValueError(
+                    'compile_layers must be arguments of torch.compile, but '
+                    f'got {setting} ({error}): correct them') from error
         self.setting = setting
         self._compiled = None
         self._kinds = set()  # of calls that were compiled

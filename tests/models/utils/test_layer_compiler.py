@@ -147,6 +147,10 @@ def test_a_backward_pass_that_fails_to_compile_is_found_in_time():
 
 
 def test_settings():
+    """A wrong backend showed in the first step, without its key."""
+    for wrong in (dict(backend='nonsense'), dict(mode='none'), dict(x=1)):
+        with pytest.raises(ValueError, match='^compile_layers must be arg'):
+            layer_compiler.LayerCompiler(wrong)
     with pytest.raises(TypeError, match="compile_layers.*'max-autotune'"):
         layer_compiler.LayerCompiler('max-autotune')
 
