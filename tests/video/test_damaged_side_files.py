@@ -1,4 +1,5 @@
 """What is saved beside videos may be damaged: it is made anew, or refused."""
+import hashlib
 import json
 import random
 import shutil
@@ -85,7 +86,7 @@ def store(tmp_path):
     small = np.zeros((2, 2), np.uint8)
     store.finish(segment,
                  Stillness(np.ones(4, bool), np.zeros(4, bool), small, small),
-                 Changes(np.zeros((4, 2), np.float32), small, small), [(1, 2)])
+                 Changes(np.zeros((4, 8), np.float32), small, small), [(1, 2)])
     return store, segment
 
 
@@ -100,6 +101,19 @@ def test_damaged_part_is_made_anew(store, suffix):
         assert store.load(segment) is None
     file.write_bytes(content)
     assert store.load(segment) is not None
+
+
+def test_part_of_an_earlier_layout_is_made_anew(store):
+    """Before there was a number of the layout; its changes were (N, 2)."""
+    store, segment = store
+    path = store.path_of(segment)
+    text = json.dumps([json.dumps(dict(a=1), sort_keys=True), segment])
+    name = f'00000-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
+    for suffix in ('.mp4', '.npz'):
+        path.with_suffix(suffix).rename(path.with_name(name + suffix))
+    assert store.load(segment) is None
+    store.remove_others([segment])
+    assert not list(store.folder.iterdir())
 
 
 def test_damaged_lock_is_taken_over(store):

@@ -21,6 +21,9 @@ from .stillness import Stillness
 
 # A file that is being written changes more often.
 _SECONDS_TO_WRITE = 3600
+# Raise it when :class:`Part` holds other values: parts that an earlier version
+# left unfinished are made anew; finished videos have none, and stay.
+_LAYOUT = 2
 
 
 class Part(NamedTuple):
@@ -42,9 +45,9 @@ class Part(NamedTuple):
 class PartStore:
     """Finished segments of one video, in a folder of their own.
 
-    A name contains a digest of settings, source and frames, so parts of
-    another run are never taken for the right ones, and several processes and
-    machines may fill the folder. A part is two files; it counts when the
+    A name contains a digest of layout, settings, source and frames, so parts
+    of another run are never taken for the right ones, and several processes
+    and machines may fill the folder. A part is two files; it counts when the
     second is there and gives size and digest of the first. A damaged one is
     made anew.
 
@@ -55,7 +58,7 @@ class PartStore:
 
     def __init__(self, folder: Path, key: dict) -> None:
         self.folder = folder
-        self._key = json.dumps(key, sort_keys=True)
+        self._key = json.dumps([_LAYOUT, key], sort_keys=True)
         self._known: Dict[tuple, str] = {}
 
     def path_of(self, segment: Segment) -> Path:
