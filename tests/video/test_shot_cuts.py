@@ -33,9 +33,12 @@ def found(frames):
 
 
 def test_change_against_loops():
-    """Cells that show what the other picture does not show within two."""
+    """Cells that show what the other picture does not show within two.
+
+    Each frame against the eight before; the first one stands for the rest.
+    """
     rng = np.random.default_rng(0)
-    cells = rng.integers(0, 256, (3, 18, 32, 3), np.uint8)
+    cells = rng.integers(0, 256, (10, 18, 32, 3), np.uint8)
     meter = ChangeMeter()
     for picture in cells:
         meter.add_small(picture)
@@ -51,8 +54,10 @@ def test_change_against_loops():
     def distance(i, j):
         return (outside(cells[i], cells[j]) + outside(cells[j], cells[i])) / 2
 
-    expected = [[0, 0], [distance(0, 1)] * 2, [distance(1, 2), distance(0, 2)]]
-    np.testing.assert_allclose(meter.result.values, expected, rtol=1e-6)
+    expected = [[distance(max(n - back, 0), n) for back in range(1, 9)]
+                for n in (0, 1, 2, 9)]
+    np.testing.assert_allclose(
+        meter.result.values[[0, 1, 2, 9]], expected, rtol=1e-6)
 
 
 def test_hard_cuts_are_found_in_motion():
@@ -60,10 +65,16 @@ def test_hard_cuts_are_found_in_motion():
     assert found(film()[:8]) == ()
 
 
+def test_cuts_between_fast_shots_are_found_on_their_frame():
+    """What moves by more than two cells within two frames."""
+    shots = [moving_shot(seed, 20, speed=9) for seed in range(6)]
+    assert found(np.concatenate(shots)) == (20, 40, 60, 80, 100)
+
+
 @pytest.mark.parametrize('borders', [(14, ), (13, 15), (1, 2, 3, 53, 54),
-                                     (14, 14, 60)])
+                                     (14, 14, 60), tuple(range(3, 83, 7))])
 def test_segments_make_no_difference(borders):
-    """Cuts at, beside and between borders; segments of 0, 1, 2 frames."""
+    """Cuts at, beside and between borders; segments of 0 to 8 frames."""
     frames = film()
     edges = [0, *borders, len(frames)]
     parts = [measure(frames[a:b]) for a, b in zip(edges, edges[1:])]
@@ -84,13 +95,50 @@ def test_conversions_of_the_frame_rate():
     cuts = found(blended)
     assert [0 <= a - b <= 1 for a, b in zip(cuts, CUTS)] == 4 * [True]
     assert len(cuts) == 4
+    # Twice as many frames, every second one of them between two.
+    doubled = np.repeat(frames, 2, 0)[:-1]
+    doubled[1::2] = frames[:-1] // 2 + frames[1:] // 2
+    cuts = found(doubled)
+    assert [0 <= 2 * b - a <= 1 for a, b in zip(cuts, CUTS)] == 4 * [True]
+    assert len(cuts) == 4
 
 
-@pytest.mark.parametrize('length', [1, 2, 4])
+@pytest.mark.parametrize('length', range(1, 8))
 def test_flashes_are_no_cuts(length):
-    frames = moving_shot(0, 40)
-    frames[20:20 + length] = 255 - frames[20:20 + length] // 4
-    assert found(frames) == ()
+    for speed in (1, 3):
+        frames = moving_shot(0, 40, speed)
+        for flash in (255 - frames[:length] // 4, moving_shot(1, length),
+                      np.full_like(frames[:length], 16)):
+            film = frames.copy()
+            film[20:20 + length] = flash
+            assert found(film) == ()
+        # One that fades, and one that grows.
+        left = 0.5**np.arange(length)[:, None, None]
+        for share in (left, left[::-1]):
+            film = frames.astype(float)
+            film[20:20 + length] += share * (255 - film[20:20 + length])
+            assert found(film.astype(np.uint8)) == ()
+
+
+@pytest.mark.parametrize('length', range(1, 8))
+@pytest.mark.parametrize('between', ['black', 'white', 'third scene'])
+def test_two_changes_do_not_hide_each_other(between, length):
+    """The picture does not come back; of one frame between there is a cut."""
+    middle = moving_shot(2, length)
+    if between != 'third scene':
+        middle[:] = dict(black=16, white=235)[between]
+    cuts = found(
+        np.concatenate([moving_shot(0, 30), middle,
+                        moving_shot(1, 30)]))
+    if length == 1:
+        assert len(cuts) == 1 and cuts[0] in (30, 31)
+    else:
+        assert cuts == (30, 30 + length)
+
+
+def test_shots_of_five_frames_are_found():
+    lengths = (20, 5, 6, 7, 5, 5, 8, 6, 20)
+    assert found(film(lengths)) == tuple(np.cumsum(lengths[:-1]).tolist())
 
 
 def test_repeated_pictures_count_as_frames():
