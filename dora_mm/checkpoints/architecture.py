@@ -3,33 +3,28 @@
 Shapes tell the channels, layers and the patch size. Heads, the size that the
 position embeddings are made for, the epsilon of the norms and the activation
 leave no trace in them; they are said by the config of the run, by ``meta`` of
-a file of ours, by Hugging Face's ``config.json``, by the code of a layout
-which knows one value only, or by the user.
+a file of ours, by Hugging Face's ``config.json``, or by the user. Where nobody
+says them, they may be inferred from whose code names its weights so.
 """
 from collections.abc import Callable, Mapping
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dora_mm.utils.architecture_options import ACTIVATIONS, SAID
+from .layout_architecture import inferred
 from .layouts import LAYOUTS, bare_state
 from .run_config import checkpoint_config
-
-# What the code of a layout cannot do in another way. DINO's ViTs have 64
-# channels a head and square images.
-_TIMM = dict(norm_eps=1e-6, activation='gelu')
-_DINO = dict(_TIMM, head_channels=64, square=True)
-FIXED = dict(timm=_TIMM, dino=_DINO, dino_state=_DINO)
+from .tensors import CheckpointTensors
 
 Arch = Dict[str, Any]
 
 
 def read_architecture(checkpoint: Mapping,
-                      layout: str,
+                      content: CheckpointTensors,
                       group: str,
-                      tensors: Mapping[str, Tensor],
                       build: Callable[[dict], nn.Module],
                       options: Mapping[str, Any],
                       settings: Optional[Mapping[str, Any]] = None
@@ -38,11 +33,11 @@ def read_architecture(checkpoint: Mapping,
 
     Args:
         checkpoint (dict): What the file holds.
-        layout (str): Its layout.
+        content (CheckpointTensors): Its networks, checked.
         group (str): The backbone, such as 'teacher.backbone'.
-        tensors (dict[str, Tensor]): Its tensors, the authors' names.
         build (callable): Makes a network from its settings.
-        options (dict): What the user says: some of ``SAID``.
+        options (dict): What the user says: some of ``SAID``. Goes before
+            what is inferred, and must be what the checkpoint says.
         settings (dict, optional): Of the backbone, by a config that the user
             gives. Defaults to those in the checkpoint.
 
@@ -56,6 +51,7 @@ def read_architecture(checkpoint: Mapping,
     Raises:
         ValueError: If two sources contradict each other or the shapes.
     """
+    tensors = {n: entry.tensor for n, entry in content.groups[group].items()}
     proj = tensors['patch_embed.proj.weight']
     arch = dict(
         embed_dims=tensors['cls_token'].shape[-1],
@@ -63,35 +59,34 @@ def read_architecture(checkpoint: Mapping,
         feedforward_channels=tensors['blocks.0.mlp.fc1.weight'].shape[0],
         patch_size=proj.shape[-1],
         in_channels=proj.shape[1])
+    own = _own_module(checkpoint, content.layout, group, build, settings)
+    said = _of_meta(checkpoint) if own is None else _of_module(own)
+    for name, value in _checked(options).items():
+        if said.setdefault(name, value) != value:
+            by = 'checkpoint' if settings is None else 'config'
+            raise ValueError(f'{name} must be {said[name]}, which the {by} '
+                             f'says, but got {value}: leave it out')
+    if own is None:
+        arch.update(inferred(content, group, arch))
+        arch.update(_old_publishing(checkpoint))
+    arch.update(said)
     patches = tensors['pos_embed'].shape[1] - 1
-    said = _of_layout(layout, arch, patches)
-    own = _own_module(checkpoint, layout, group, build, settings)
-    if own is not None:
-        said.append(_of_module(own))
-    else:
-        said.append(_of_meta(checkpoint))
-    said.append(_checked(options))
-    for facts in said:
-        for name, value in facts.items():
-            if arch.setdefault(name, value) != value:
-                raise ValueError(
-                    f'{name} must be {arch[name]}, which the checkpoint says, '
-                    f'but got {value}: leave it out')
     _check(arch, patches)
     return arch, own
 
 
-def require(arch: Arch, path: str) -> None:
+def require(arch: Arch, path: str, names: Sequence[str] = SAID) -> None:
     """Ask for what nobody has said.
 
     Args:
         arch (dict): Of :func:`read_architecture`.
         path (str): The file, for the message.
+        names (Sequence[str]): What must be known. Defaults to all.
 
     Raises:
         ValueError: Names what is missing and the options.
     """
-    missing = [name for name in SAID if name not in arch]
+    missing = [name for name in names if name not in arch]
     if missing:
         options = ', '.join('--' + n.replace('_', '-') for n in missing)
         raise ValueError(
@@ -132,51 +127,23 @@ def plain_arch(arch: Arch) -> Arch:
     return plain
 
 
-def check_target(arch: Arch, to: str) -> None:
-    """Refuse a layout whose code would compute something else.
-
-    Args:
-        arch (dict): As far as it is known.
-        to (str): The layout.
-
-    Raises:
-        ValueError: Names what does not fit.
-    """
-    fixed = dict(FIXED.get(to, {}))
-    if fixed.pop('square', False) and len(set(arch.get('img_size', ()))) > 1:
-        raise ValueError(f'img_size must be square in the layout {to!r}, but '
-                         f'got {arch["img_size"]}: choose another layout')
-    if 'num_heads' in arch and 'head_channels' in fixed:
-        fixed['num_heads'] = arch['embed_dims'] // fixed['head_channels']
-    for name in SAID:
-        if name in fixed and arch.get(name, fixed[name]) != fixed[name]:
-            raise ValueError(
-                f'{name} must be {fixed[name]} in the layout {to!r}, whose '
-                f'code knows no other, but got {arch[name]}: choose another '
-                'layout, or publish the backbone')
-
-
-def _of_layout(layout: str, arch: Arch, patches: int) -> List[Arch]:
-    fixed = dict(FIXED.get(layout, {}))
-    channels, square = fixed.pop('head_channels', 0), fixed.pop('square', 0)
-    if channels and arch['embed_dims'] % channels == 0:
-        fixed['num_heads'] = arch['embed_dims'] // channels
-    side = round(patches**0.5)
-    if square and side**2 == patches:
-        fixed['img_size'] = (side * arch['patch_size'], ) * 2
-    return [fixed]
-
-
 def _of_meta(checkpoint: Mapping) -> Arch:
+    said = _meta_arch(checkpoint)
+    return _checked({name: said[name] for name in SAID if name in said})
+
+
+def _old_publishing(checkpoint: Mapping) -> Arch:
+    """What a published backbone of a run was checked with, unsaid at first."""
+    said, meta = _meta_arch(checkpoint), checkpoint.get('meta')
+    if 'num_heads' not in said or 'backbone_of' not in meta:
+        return {}
+    return dict(norm_eps=1e-6, activation='gelu')
+
+
+def _meta_arch(checkpoint: Mapping) -> Mapping:
     meta = checkpoint.get('meta')
     said = meta.get('arch') if isinstance(meta, Mapping) else None
-    if not isinstance(said, Mapping):
-        return {}
-    facts = {name: said[name] for name in SAID if name in said}
-    if 'num_heads' in facts and 'dora_mm_version' in meta:
-        # published before it was said, and checked with these
-        facts = dict(_TIMM, **facts)
-    return _checked(facts)
+    return said if isinstance(said, Mapping) else {}
 
 
 def _checked(facts: Mapping[str, Any]) -> Arch:

@@ -6,10 +6,11 @@ from typing import Any, Callable, Dict, Optional, Tuple, Union
 import torch
 from torch import Tensor, nn
 
-from .architecture import (SAID, Arch, check_target, plain_arch,
-                           read_architecture, require, stock_settings)
+from .architecture import (SAID, Arch, plain_arch, read_architecture, require,
+                           stock_settings)
 from .conversion_report import ConversionReport
 from .huggingface import read_hf, write_hf
+from .layout_architecture import check_target, needed
 from .layouts import LAYOUTS, NETWORKS
 from .read_checkpoint import provenance, read_checkpoint
 from .safe_load import atomic_save, load_trusted
@@ -54,8 +55,9 @@ def convert(source: Union[str, Path],
         trust (bool): See :func:`load_trusted`. Defaults to False.
         **options: ``num_heads``, ``img_size`` (a side, or height and width in
             pixels), ``norm_eps``, ``activation``, as far as the file does not
-            say them. Only 'hf' needs them all; elsewhere what is not known is
-            not written, and whoever loads the file is asked for it.
+            say them. 'hf' and 'dino' need them all, 'timm' the last two, which
+            its code fixes; elsewhere what is not known is not written, and
+            whoever loads the file is asked for it.
 
     Returns:
         ConversionReport: Every key, and what was dropped.
@@ -63,8 +65,8 @@ def convert(source: Union[str, Path],
     Raises:
         ValueError: If the file is unsafe, unknown or incomplete, has keys
             without a place, lacks ``key``, has an architecture that ``to``
-            cannot hold, the target is the source, or the check fails. Nothing
-            is written then.
+            cannot hold or does not say what ``to`` needs, the target is the
+            source, or the check fails. Nothing is written then.
     """
     if to not in TARGETS:
         raise ValueError(f'to must be one of {", ".join(TARGETS)}, but got '
@@ -78,6 +80,7 @@ def convert(source: Union[str, Path],
     known = _architectures(checkpoint, content, groups, build, options)
     arch = next(iter(known.values()))[0]
     check_target(arch, to)
+    require(arch, str(source), needed(to))
     output, rows = write_tensors(groups, to)
     error = 0.
 
@@ -89,7 +92,6 @@ def convert(source: Union[str, Path],
         error = _verify_backbones(found, groups, build, known)
 
     if to == 'hf':
-        require(arch, str(source))
         path = write_hf(output, arch, target, verify)
     else:
         if to != 'timm':
@@ -157,10 +159,8 @@ def _architectures(
     """Of each backbone, by its group in the target."""
     sources = {id(entries): name for name, entries in content.groups.items()}
     return {
-        group: read_architecture(
-            checkpoint, content.layout, sources[id(entries)],
-            {name: entry.tensor
-             for name, entry in entries.items()}, build, options)
+        group: read_architecture(checkpoint, content, sources[id(entries)],
+                                 build, options)
         for group, entries in groups.items() if group.endswith('.backbone')
     }
 

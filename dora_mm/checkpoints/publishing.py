@@ -56,8 +56,7 @@ def publish(source: Union[str, Path],
     content.check(source, [group])
     entries = content.groups[group]
     tensors = {name: entry.tensor for name, entry in entries.items()}
-    arch, own = read_architecture(checkpoint, content.layout, group, tensors,
-                                  build, options)
+    arch, own = read_architecture(checkpoint, content, group, build, options)
     require(arch, str(source))
     # our layout has its student where a lone backbone belongs
     output, rows = write_tensors({'student.backbone': entries}, 'dora_mm')

@@ -156,7 +156,8 @@ def test_real_runner_checkpoint(make_authors, save, tmp_path):
     # torch by itself refuses: the logs are in the file
     with pytest.raises(Exception, match='HistoryBuffer'):
         torch.load(source, weights_only=True)
-    report = convert(source, tmp_path / 'back.pth', 'dino')
+    said = dict(num_heads=1, img_size=32, norm_eps=1e-6, activation='gelu')
+    report = convert(source, tmp_path / 'back.pth', 'dino', **said)
     assert {'optimizer', 'message_hub'} <= set(report.dropped)
     found = torch.load(tmp_path / 'back.pth', weights_only=True)
     for part in ('student', 'teacher', 'dino_loss'):

@@ -129,11 +129,8 @@ class ModelLoader:
             entries = self.content.groups[group]
             given = read_config(str(self.config)).model.backbone \
                 if self.config else None
-            arch, _ = read_architecture(
-                self.checkpoint, self.content.layout, group,
-                {name: entry.tensor
-                 for name, entry in entries.items()}, build_backbone, options,
-                given)
+            arch, _ = read_architecture(self.checkpoint, self.content, group,
+                                        build_backbone, options, given)
             require(arch, self.source)
             settings = dict(stock_settings(arch), type='dora_mm.DoRAViT')
             state = stock_state(entries)
