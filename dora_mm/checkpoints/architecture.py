@@ -18,6 +18,7 @@ from .layout_architecture import inferred
 from .layouts import LAYOUTS, bare_state
 from .run_config import checkpoint_config
 from .tensors import CheckpointTensors
+from .weight_kind import weight_kind
 
 Arch = Dict[str, Any]
 
@@ -231,7 +232,8 @@ def fit(module: nn.Module, state: Mapping[str, Any], path: str) -> None:
 
     Raises:
         ValueError: If something is missing, left over, no tensor, of another
-            shape or not finite; the first key is named.
+            shape, no float in place of one or not finite; the first key is
+            named.
     """
     expected = module.state_dict()
     for name in [*expected, *state]:
@@ -245,6 +247,8 @@ def fit(module: nn.Module, state: Mapping[str, Any], path: str) -> None:
         elif state[name].shape != expected[name].shape:
             problem = (f'has the shape {tuple(state[name].shape)} instead of '
                        f'{tuple(expected[name].shape)}')
+        elif expected[name].is_floating_point() and weight_kind(state[name]):
+            problem = f'is {weight_kind(state[name])}'
         elif not state[name].isfinite().all():
             problem = 'is not finite'
         if problem:

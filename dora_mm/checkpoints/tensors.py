@@ -11,6 +11,7 @@ from torch import Tensor, contiguous_format
 from dora_mm.utils.check_finite import check_finite
 from .layouts import (AUTHORS, LAYOUTS, NETWORKS, OURS, WEIGHT_NORM, Place,
                       bare_state, name_table, sniff, without_module)
+from .weight_kind import WEIGHTS, weight_kind
 
 
 class Entry(NamedTuple):
@@ -89,7 +90,8 @@ class CheckpointTensors:
 
         Raises:
             ValueError: Lists the missing and the unused keys, or names the
-                first tensor of a wrong shape or with NaN or infinity in it.
+                first tensor that is no dense one of floats, is of a wrong
+                shape, or has NaN or infinity in it.
         """
         missing = [
             name for group in (groups or self.groups)
@@ -118,6 +120,11 @@ class CheckpointTensors:
         sizes: Dict[str, int] = {}
         for row in name_table(group, self.groups[group]):
             source, tensor = self.groups[group][row[AUTHORS]]
+            kind = weight_kind(tensor)
+            if kind:
+                raise ValueError(
+                    f'{path}: {source} must be {WEIGHTS}, but got {kind}: '
+                    'take the checkpoint that was trained, or save it so')
             sides = row[-1].split(',')
             fits = len(sides) == tensor.ndim and tensor.numel() > 0
             for side, size in zip(sides, tensor.shape):

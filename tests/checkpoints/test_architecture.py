@@ -1,5 +1,6 @@
 """What a file says of its architecture is used; the rest is asked for."""
 import json
+import warnings
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ import torch.nn.functional as F
 from small_runs import WIDTH, assert_same_features, make_run
 
 from dora_mm import checkpoints
+from dora_mm.checkpoints.architecture import fit
 from dora_mm.models import DoRAViT, build_backbone, load_backbone
 
 
@@ -159,6 +161,7 @@ def spoil(path, name, value):
     (torch.full((WIDTH, ), float('nan')), 'not finite.*got nan at'),
     (torch.ones(WIDTH + 1), r'must have the shape .* but got \(65,\)'),
     ('text', 'must be a tensor'),
+    (torch.ones(WIDTH, dtype=torch.int64), 'a dense .* of torch.int64: take'),
 ])
 def test_weights_that_cannot_be_are_refused(tmp_path, evaluate, image_set,
                                             value, message):
@@ -176,6 +179,61 @@ def test_weights_that_cannot_be_are_refused(tmp_path, evaluate, image_set,
             work()
     with pytest.raises(ValueError, match=message):
         evaluate('knn_imagenet', path, image_set[0])
+
+
+def quantised(tensor):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # it is on its way out
+        return torch.quantize_per_tensor(tensor, .1, 0, torch.qint8)
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda x: x.to(torch.int8), 'torch.int8'),
+    (lambda x: x > 0, 'torch.bool'),
+    (lambda x: x.to(torch.complex64), 'torch.complex64'),
+    (lambda x: x.to(torch.float8_e4m3fn), 'torch.float8_e4m3fn'),
+    (lambda x: x.to_sparse(), 'torch.float32, torch.sparse_coo'),
+    (lambda x: x.to('meta'), 'torch.float32, empty, on the meta device'),
+    (quantised, 'torch.qint8, quantised'),
+])
+def test_numbers_that_are_no_weights_are_refused(tmp_path, change, message):
+    """The first three were published; of the others torch complained."""
+    path = tmp_path / 'run.pth'
+    make_run(path)
+    name = 'teacher.backbone.layers.1.ffn.layers.1.weight'
+    weight = torch.load(path, weights_only=True)['state_dict'][name]
+    spoil(path, name, change(weight))
+    message = rf'run\.pth: {name} must be .* but got a tensor of {message}: t'
+    for work in (
+            lambda: load_backbone(path),
+            lambda: checkpoints.publish(path, tmp_path / 'p', build_backbone),
+            lambda: checkpoints.convert(path, tmp_path / 't', 'timm',
+                                        build_backbone)):
+        with pytest.raises(ValueError, match=message):
+            work()
+
+
+def test_a_whole_model_takes_no_other_numbers_as_weights():
+    state = dict(torch.nn.BatchNorm1d(2).state_dict())
+    fit(torch.nn.BatchNorm1d(2), state, 'a.pth')  # which counts in integers
+    state['weight'] = state['weight'].long()
+    with pytest.raises(ValueError, match='weight is a tensor of torch.int64'):
+        fit(torch.nn.BatchNorm1d(2), state, 'a.pth')
+
+
+@pytest.mark.parametrize('dtype',
+                         [torch.float16, torch.bfloat16, torch.float64])
+def test_other_floats_and_counters_beside_them_are_taken(tmp_path, dtype):
+    path = tmp_path / 'run.pth'
+    make_run(path)
+    data = torch.load(path, weights_only=True)
+    state = {k: v.to(dtype) for k, v in data['state_dict'].items()}
+    state['neck.num_batches_tracked'] = torch.tensor(7)
+    torch.save(dict(data, state_dict=state), path)
+    published = checkpoints.publish(path, tmp_path / 'p', build_backbone).path
+    found = torch.load(published, weights_only=True)['state_dict']
+    for name, tensor in found.items():
+        assert torch.equal(tensor, state[f'teacher.{name}']), name
 
 
 @pytest.mark.parametrize(('name', 'content', 'message'), [
