@@ -107,22 +107,8 @@ def read_hf(folder: Union[str, Path]) -> Dict[str, Dict[str, Any]]:
         ImportError: If safetensors is not installed.
     """
     check_safetensors()
-    from safetensors.torch import load_file
     path = Path(folder) / WEIGHTS
-    if not path.is_file():
-        raise ValueError(f'{folder} holds no {WEIGHTS}: give the folder that '
-                         'save_pretrained wrote')
-    # A model with a head has its ViT under this name.
-    try:
-        tensors = load_file(path)
-    except Exception as error:  # SafetensorError is not public everywhere
-        raise ValueError(f'{path} must be a safetensors file, but cannot be '
-                         f'read ({error}): copy it again') from error
-    state = {
-        name.removeprefix('vit.'): tensor
-        for name, tensor in tensors.items()
-        if not name.startswith(('classifier.', 'pooler.', 'vit.pooler.'))
-    }
+    state = _read_weights(path)
     wanted = [row[HUGGING_FACE] for row in name_table('any.backbone', state)]
     missing = [n for w in wanted for n in _split_names(w) if n not in state]
     if missing:
@@ -134,6 +120,38 @@ def read_hf(folder: Union[str, Path]) -> Dict[str, Dict[str, Any]]:
     return dict(
         state_dict=OrderedDict(joined, **state),
         meta=dict(arch=_read_config(Path(folder) / CONFIG, joined)))
+
+
+def _read_weights(path: Path) -> Dict[str, Tensor]:
+    """The tensors of a ViT, without the prefix that one with a head has."""
+    from safetensors.torch import load_file
+    for other in (f'{WEIGHTS}.index.json', 'pytorch_model.bin',
+                  'pytorch_model.bin.index.json'):
+        if not path.is_file() and (path.parent / other).is_file():
+            raise ValueError(
+                f'{path.parent} must hold its weights in {WEIGHTS}, but got '
+                f'{other}: write such a folder with transformers, '
+                f"ViTModel.from_pretrained({str(path.parent)!r})"
+                ".save_pretrained(FOLDER, max_shard_size='100GB')")
+    if not path.is_file():
+        raise ValueError(f'{path.parent} holds no {WEIGHTS}: give the folder '
+                         'that save_pretrained wrote')
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # SafetensorError is not public everywhere
+        raise ValueError(f'{path} must be a safetensors file, but cannot be '
+                         f'read ({error}): copy it again') from error
+    state: Dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        bare = name.removeprefix('vit.')
+        if bare.startswith(('classifier.', 'pooler.')):
+            continue
+        if bare in state:
+            raise ValueError(f'{path} must hold one ViT, but got {bare} with '
+                             'and without the prefix vit.: save the ViT that '
+                             'you want alone')
+        state[bare] = tensor
+    return state
 
 
 def _split_names(name: str) -> Tuple[str, ...]:
@@ -166,6 +184,8 @@ def _read_config(path: Path, tensors: Mapping[str, Any]) -> Dict[str, Any]:
         num_hidden_layers=len(inner),
         intermediate_size=tensors[inner[0]].shape[0],
         qkv_bias=True)
+    if config.get('patch_size') == [proj.shape[-1]] * 2:  # by both sides
+        config['patch_size'] = proj.shape[-1]
     for name, value in shown.items():
         if config.get(name, value) != value:
             raise ValueError(

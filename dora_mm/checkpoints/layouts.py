@@ -7,7 +7,7 @@ Within a group, names are those of the authors' code (DINO's, DoRA's, timm's).
 """
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 NETWORKS = ('student', 'teacher')
 # A row is a module or parameter of a backbone, a column the code that names it
@@ -123,7 +123,7 @@ def sniff(checkpoint: Any) -> str:
                          f'{type(checkpoint).__name__}')
     if any(isinstance(checkpoint.get(n), Mapping) for n in NETWORKS):
         return 'dino'
-    names = [without_module(str(name)) for name in bare_state(checkpoint)]
+    names = [without_wrappers(str(name)) for name in bare_state(checkpoint)]
     for layout, start in (('dora_mm', ('teacher.backbone.', 'neck.',
                                        'loss_module.')),
                           ('mmpretrain', ('backbone.layers.', )),
@@ -139,17 +139,38 @@ def sniff(checkpoint: Any) -> str:
         'and timm, and folders of Hugging Face')
 
 
-def without_module(name: str) -> str:
-    """Strip what DistributedDataParallel puts before a key."""
-    return name[len('module.'):] if name.startswith('module.') else name
+def without_wrappers(name: str) -> str:
+    """Strip what DistributedDataParallel and torch.compile put into a key."""
+    name = name.replace('_orig_mod.', '')  # wherever what is compiled begins
+    while name.startswith('module.'):
+        name = name[len('module.'):]
+    return name
+
+
+def wrapper_of(checkpoint: Mapping) -> Optional[str]:
+    """The entry of a file that holds its state dict; None if there is none."""
+    return next((name for name in ('state_dict', 'model')
+                 if isinstance(checkpoint.get(name), Mapping)), None)
 
 
 def bare_state(checkpoint: Mapping) -> Mapping:
-    """The state dict of a file that holds one, wrapped or not."""
-    for name in ('state_dict', 'model'):
-        if isinstance(checkpoint.get(name), Mapping):
-            return checkpoint[name]
-    return checkpoint
+    """The state dict of a file that holds one, wrapped up to three times.
+
+    Raises:
+        ValueError: If there is a moving average of it, too.
+    """
+    state = checkpoint
+    for _ in range(3):  # a dict can hold itself
+        name = wrapper_of(state)
+        if name is None:
+            break
+        if isinstance(state.get(f'{name}_ema'), Mapping):
+            raise ValueError(
+                f'the checkpoint must hold one network, but got {name!r} and '
+                f"'{name}_ema', the weights and their moving average: save "
+                f'the one you want in a file of its own, under {name!r}')
+        state = state[name]
+    return state
 
 
 def name_table(group: str,

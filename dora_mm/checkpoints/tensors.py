@@ -10,7 +10,8 @@ from torch import Tensor, contiguous_format
 
 from dora_mm.utils.check_finite import check_finite
 from .layouts import (AUTHORS, LAYOUTS, NETWORKS, OURS, WEIGHT_NORM, Place,
-                      bare_state, name_table, sniff, without_module)
+                      bare_state, name_table, sniff, without_wrappers,
+                      wrapper_of)
 from .weight_kind import WEIGHTS, weight_kind
 
 
@@ -159,23 +160,24 @@ def read_tensors(checkpoint: Any,
     """
     content = CheckpointTensors(layout or sniff(checkpoint))
     places = LAYOUTS[content.layout]
-    whole = bare_state(checkpoint)
+    by_container = content.layout == 'dino'
+    wrapper = None if by_container else wrapper_of(checkpoint)
     networks = []
     for container in dict.fromkeys(p.container for p in places.values()):
         inside = {g: p for g, p in places.items() if p.container == container}
-        state = whole
-        if content.layout == 'dino':
-            state = checkpoint.get(container) or {}
-            if not isinstance(state, Mapping):
-                raise ValueError(f'{container} must be a dict of tensors, but '
-                                 f'got a {type(state).__name__}: the file is '
-                                 'damaged or holds something else')
+        state = checkpoint.get(container) or {} if by_container \
+            else bare_state(checkpoint)
+        if not isinstance(state, Mapping):
+            raise ValueError(f'{container} must be a dict of tensors, but '
+                             f'got a {type(state).__name__}: the file is '
+                             'damaged or holds something else')
         _read_state(content, state, inside)
         networks.append(state)
     if not any(state is checkpoint for state in networks):
         content.dropped += [
             name for name, value in checkpoint.items()
-            if name != 'meta' and not any(value is s for s in networks)
+            if name not in ('meta', wrapper) and not any(value is s
+                                                         for s in networks)
         ]
     content.facts = _facts(checkpoint)
     return content
@@ -230,7 +232,7 @@ def _read_state(content: CheckpointTensors, state: Mapping,
     members = OrderedDict()
     for key, value in state.items():
         key = str(key)
-        source, name = source_prefix + key, without_module(key)
+        source, name = source_prefix + key, without_wrappers(key)
         group = _group_of(name, places)
         if group is None:
             if name.startswith('data_preprocessor.'):
@@ -242,7 +244,11 @@ def _read_state(content: CheckpointTensors, state: Mapping,
             raise ValueError(f'{source} must be a tensor, but the file holds '
                              f'a {type(value).__name__}')
         inner = name[len(places[group].prefix):]
-        members.setdefault(group, OrderedDict())[inner] = Entry(source, value)
+        entries = members.setdefault(group, OrderedDict())
+        if inner in entries:  # once with a wrapper's prefix, once without
+            content.unused.append((source, group))
+        else:
+            entries[inner] = Entry(source, value)
     for group, entries in members.items():
         _translate(content, group, entries, places[group].names)
 
