@@ -1,6 +1,6 @@
 import io
 from os import PathLike
-from typing import Optional, Union
+from typing import List, Optional, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -17,10 +17,11 @@ def read_mask(path: Union[str, PathLike],
               below: int = VOID) -> np.ndarray:
     """Numbers of objects or classes from a mask in any of the usual forms.
 
-    A palette image holds the numbers themselves, whatever its colours; so
-    does a grey one. Colours are looked up in ``palette``; without one, three
-    or four equal channels hold the numbers if these can be, and other colours
-    are looked up in :func:`voc_palette`. Transparency is ignored.
+    A palette image holds the numbers themselves, whatever its colours, unless
+    these tell that they have been moved; so does a grey one. Colours are
+    looked up in ``palette``; without one, three or four equal channels hold
+    the numbers if these can be, and other colours are looked up in
+    :func:`voc_palette`. Transparency is ignored.
 
     Args:
         path (str | Path): PNG or another lossless file.
@@ -28,7 +29,8 @@ def read_mask(path: Union[str, PathLike],
             number.
         below (int): Numbers of objects or classes are below it. Defaults to
             255. It tells numbers from colours that are grey, such as the bus
-            of Pascal VOC; grey images are not checked.
+            of Pascal VOC, and VOC's colours from like ones; grey images are
+            not checked.
 
     Returns:
         np.ndarray: uint8 (H, W).
@@ -37,10 +39,11 @@ def read_mask(path: Union[str, PathLike],
         ValueError: If the file cannot be read, is of another form, or has a
             number below 0 or above 255, or a colour that the palette lacks;
             or if its numbers cannot be told: from what is stored with loss
-            (JPEG, also in TIFF, and WebP), from 2 or 4 bits of grey, and from
-            16 bits of colour.
+            (JPEG, also in TIFF, and WebP), from 2 or 4 bits of grey, from 16
+            bits of colour, and from a palette that has the colours of
+            :func:`voc_palette` and no others, but at other places.
     """
-    pixels = _stored(path)
+    pixels = _stored(path, below)
     if pixels.ndim == 3 and palette is None and _is_grey(pixels):
         grey = pixels[..., 0]
         if ((grey < below) | (grey == VOID)).all():
@@ -51,12 +54,9 @@ def read_mask(path: Union[str, PathLike],
             raise ValueError(f'{path} must hold numbers from 0 to 255, but '
                              f'got {wrong[0]}: check that it is a mask')
         return pixels.astype(np.uint8)
-    known = _codes(voc_palette() if palette is None else palette)
-    order = np.argsort(known)
-    codes = _codes(pixels)
-    places = np.searchsorted(known, codes, sorter=order)
-    numbers = order[places.clip(max=len(known) - 1)]
-    wrong = np.argwhere(known[numbers] != codes)
+    numbers, unknown = _look_up(pixels,
+                                voc_palette() if palette is None else palette)
+    wrong = np.argwhere(unknown)
     if len(wrong):
         row, column = wrong[0]
         raise ValueError(
@@ -108,20 +108,44 @@ def voc_palette() -> np.ndarray:
     return np.sum(bits, axis=0).astype(np.uint8)
 
 
-def _stored(path: Union[str, PathLike]) -> np.ndarray:
+def _stored(path: Union[str, PathLike], below: int = VOID) -> np.ndarray:
     """(H, W), or (H, W, 3) for an image in colour."""
     data = read_bytes(path)
     image = open_image(data, path)
     _check_exact(data, path)
     pixels = np.asarray(image)
-    if image.mode in ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L'):
-        return pixels
     if image.mode in ('LA', 'PA'):
-        return pixels[..., 0]
+        pixels = pixels[..., 0]
+    if image.mode in ('P', 'PA'):
+        _check_places(image.getpalette(), np.unique(pixels), below, path)
+    if image.mode in ('1', 'L', 'LA', 'P', 'PA', 'I', 'I;16', 'I;16B',
+                      'I;16L'):
+        return pixels
     if image.mode not in ('RGB', 'RGBA'):
         raise ValueError(f'{path} must be a palette, grey, RGB or RGBA image, '
                          f'but its mode is {image.mode}: convert it')
     return pixels[..., :3]
+
+
+def _check_places(palette: List[int], used: np.ndarray, below: int,
+                  path: Union[str, PathLike]) -> None:
+    """What makes a file smaller, and PIL where it writes a GIF, moves the
+    colours of a palette: the indices are no numbers any more."""
+    numbers, unknown = _look_up(np.reshape(palette, (-1, 3)), voc_palette())
+    if unknown.any() or used[-1] >= len(numbers):
+        return
+    found = numbers[used]
+    if ((found >= below) & (found != VOID)).any():
+        return
+    # A palette is filled up with black, which is in its place as well.
+    placed = np.isin(found, np.flatnonzero(numbers == np.arange(len(numbers))))
+    moved = used[~placed]
+    if len(moved):
+        raise ValueError(
+            f'{path} must have the colours of VOC and DAVIS at the indices '
+            f'of their numbers, but got that of number {numbers[moved[0]]} '
+            f'at index {moved[0]}: its palette has been reordered, save the '
+            'numbers as a grey PNG')
 
 
 def _check_exact(data: bytes, path: Union[str, PathLike]) -> None:
@@ -161,6 +185,16 @@ def _is_lossy_webp(data: bytes) -> bool:
 
 def _is_grey(pixels: np.ndarray) -> bool:
     return bool((pixels == pixels[..., :1]).all())
+
+
+def _look_up(colours: np.ndarray,
+             palette: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """(..., 3) to the numbers (...) and whether the palette lacks them."""
+    known, codes = _codes(palette), _codes(colours)
+    order = np.argsort(known)
+    places = np.searchsorted(known, codes, sorter=order)
+    numbers = order[places.clip(max=len(known) - 1)]
+    return numbers, known[numbers] != codes
 
 
 def _codes(colours: np.ndarray) -> np.ndarray:

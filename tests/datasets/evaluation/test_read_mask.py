@@ -47,6 +47,61 @@ def test_forms(tmp_path, form):
     assert np.array_equal(read_mask(tmp_path / 'a.png'), NUMBERS)
 
 
+def moved_palettes():
+    """The same pixels, with other indices."""
+    colours = Image.fromarray(COLOURS)
+    yield 'quantised', colours.quantize(8), 'png'
+    yield 'colours as gif', colours, 'gif'
+    yield 'palette as gif', FORMS['palette'], 'gif'
+    order = np.random.default_rng(0).permutation(256)
+    image = Image.fromarray(np.argsort(order)[NUMBERS].astype(np.uint8))
+    image.putpalette(voc_palette()[order].tobytes())
+    yield 'permutation', image, 'png'
+    yield 'permutation, alpha', image.convert('PA'), 'tif'
+
+
+MOVED = list(moved_palettes())
+
+
+@pytest.mark.parametrize('case', MOVED, ids=[case[0] for case in MOVED])
+def test_colours_that_have_been_moved(tmp_path, case):
+    """An index said 1 where its colour said 15, or a class of void."""
+    _, image, kind = case
+    path = tmp_path / f'a.{kind}'
+    image.save(path)
+    with Image.open(path) as stored:
+        assert stored.mode[0] == 'P'
+        assert np.array_equal(stored.convert('RGB'), COLOURS)
+    for below in (21, 255):
+        with pytest.raises(ValueError, match='reordered, save the numbers'):
+            read_mask(path, below=below)
+    # by the remedy
+    Image.fromarray(NUMBERS).save(tmp_path / 'b.png')
+    assert np.array_equal(read_mask(tmp_path / 'b.png', below=21), NUMBERS)
+
+
+def test_palettes_of_other_colours(tmp_path):
+    """All tell by their indices, though some colours are VOC's as well."""
+    path = tmp_path / 'a.png'
+    cityscapes = [(128, 64, 128), (244, 35, 232), (70, 70, 70)]
+    camvid = [(128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128)]
+    ramp = np.repeat(np.arange(256)[:, None], 3, 1)
+    white = np.outer((0, 1), (255, ) * 3)
+    for colours, below in ((cityscapes, 255), (camvid, 12), (ramp, 255),
+                           (white, 255), (voc_palette()[:21], 21)):
+        colours = np.concatenate((colours, np.zeros((256, 3)))).astype(int)
+        numbers = np.array([[255, 0, 2, 3]], np.uint8)
+        image = Image.fromarray(numbers)
+        image.putpalette(colours[:256].astype(np.uint8).tobytes())
+        image.save(path)
+        assert np.array_equal(read_mask(path, below=below), numbers)
+    # the road has the colour of VOC's number 21, which none of 19 classes is
+    image = Image.fromarray(np.zeros((2, 2), np.uint8))
+    image.putpalette(bytes(cityscapes[0]))
+    image.save(path)
+    assert not read_mask(path, below=19).any()
+
+
 def test_two_values(tmp_path):
     Image.fromarray(NUMBERS > 1).save(tmp_path / 'a.png')
     assert np.array_equal(read_mask(tmp_path / 'a.png'), NUMBERS > 1)
