@@ -7,14 +7,14 @@ data set, and the protocols of DINO on ImageNet do the same.
 import io
 import os
 import re
-import struct
-import zlib
 from os import PathLike
 from pathlib import Path
 from typing import List, Sequence, Set, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .check_whole import check_whole
 
 _ORIENTATION = 0x112
 # What PIL does to a TIFF when it loads it, undone.
@@ -144,13 +144,11 @@ def open_image(data: bytes,
         first.
 
     Raises:
-        ValueError: If it cannot be decoded, ends too early, or does not fit
-            the checksums of a PNG. What is damaged within another kind of
-            file may show no error.
+        ValueError: If it cannot be decoded or see :func:`check_whole`. What
+            is damaged within another kind of file than PNG may show no error.
     """
     try:
-        _check_png(data)
-        _check_jpeg(data)
+        check_whole(data)
         image = Image.open(io.BytesIO(data))
         turns, kind = 1, image.format
         if kind == 'TIFF':
@@ -168,33 +166,6 @@ def open_image(data: bytes,
             reason = f'its {len(data)} bytes are no image that Pillow knows'
         raise ValueError(f'{name} cannot be decoded: {reason}') from error
     return turned
-
-
-def _check_png(data: bytes) -> None:
-    """PIL takes a palette whose name is damaged for none."""
-    place, end = 8, len(data)
-    while data.startswith(b'\x89PNG') and place + 12 <= end:
-        size, kind = struct.unpack_from('>I4s', data, place)
-        following = place + 12 + size
-        if zlib.crc32(data[place + 4:following - 4]) != int.from_bytes(
-                data[following - 4:following], 'big'):
-            raise ValueError(f'the checksum of its part {kind!r} differs')
-        place = end if kind == b'IEND' else following
-
-
-def _check_jpeg(data: bytes) -> None:
-    """PIL takes the zeros that a download has in place of its end for
-    pixels."""
-    place = 2 if data.startswith(b'\xff\xd8\xff') else len(data)
-    while data[place:place + 1] == b'\xff' and place + 4 <= len(data):
-        if data[place + 1] == 0xff:  # fills up
-            place += 1
-        elif data[place + 1] != 0xda:
-            place += 2 + int.from_bytes(data[place + 2:place + 4], 'big')
-        elif data.find(b'\xff\xd9', place) < 0:
-            raise ValueError('its end is missing')
-        else:
-            break
 
 
 def read_bytes(path: Union[str, PathLike]) -> bytes:

@@ -1,9 +1,11 @@
 """Every form of an image against OpenCV or the pixels it was made of."""
 import io
 import os
+import subprocess
 import warnings
 
 import cv2
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
@@ -140,6 +142,60 @@ def test_zeros_in_place_of_the_end_are_no_pixels(progressive):
         kept = data[:int(share * len(data))]
         with pytest.raises(ValueError, match='^b.x cannot be decoded: '):
             decode_image(kept.ljust(len(data), b'\0'), 'b.x')
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+
+
+@pytest.mark.parametrize('options', [
+    dict(), dict(progressive=True), dict(restart_marker_blocks=4),
+    dict(quality=100, subsampling=0)])  # yapf: disable
+@pytest.mark.parametrize('mode', ['RGB', 'L', 'CMYK'])
+def test_missing_data_in_front_of_an_end(mode, options):
+    """As tools that mend a JPEG leave it; OpenCV gives grey pixels."""
+    image = Image.fromarray(NOISE).convert(mode)
+    data = encode(image, 'jpeg', **options)
+    end = len(data) - 2
+    for kept in (.5, .8):
+        cut = data[:int(kept * end)] + data[end:]
+        shown = cv2.imdecode(np.frombuffer(cut, np.uint8), 1)
+        assert shown.shape == NOISE.shape
+        for behind in (b'', b'more'):
+            with pytest.raises(ValueError, match='missing: get it again, or'):
+                decode_image(cut + behind, 'b.x')
+    # by the remedy
+    anew = encode(Image.open(io.BytesIO(cut)), 'jpeg')
+    assert decode_image(anew, 'b.x').shape == NOISE.shape
+
+
+def sound_jpegs():
+    """Of several writers, and with bytes too many."""
+    for sampling in (0x411111, 0x221111, 0x211111, 0x121111, 0x111111):
+        options = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+        yield cv2.imencode('.jpg', NOISE, options)[1].tobytes()
+    for pixels in ('yuvj420p', 'yuvj422p', 'yuvj444p'):
+        yield subprocess.run([
+            imageio_ffmpeg.get_ffmpeg_exe(), '-v', 'error', '-f', 'rawvideo',
+            '-pix_fmt', 'rgb24', '-s', '80x60', '-i', '-', '-pix_fmt', pixels,
+            '-f', 'mjpeg', '-'
+        ], input=NOISE.tobytes(), check=True, capture_output=True).stdout
+    image = Image.fromarray(NOISE)
+    two = dict(save_all=True, append_images=[image])
+    yield encode(image, 'mpo', **two)
+    yield encode(image, 'jpeg', keep_rgb=True)
+    data = encode(image, 'jpeg', restart_marker_blocks=4)
+    yield data + bytes(99)
+    for marker in (b'\xff\xc4', b'\xff\xd0', b'\xff\xd9'):
+        place = data.find(marker)
+        yield data[:place] + b'\1\2\3' + data[place:]
+        yield data[:place] + b'\xff\xff' + data[place:]
+
+
+def test_a_jpeg_that_decodes_whole_is_taken():
+    for data in sound_jpegs():
+        expected = cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1]
+        found = decode_image(data, 'b.x')
+        assert np.abs(found.astype(int) - expected).max() <= 2
 
 
 def test_what_is_no_image_is_said_without_an_address():
