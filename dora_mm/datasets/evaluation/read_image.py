@@ -13,6 +13,7 @@ from typing import List, Sequence, Set, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION
 
 from .check_whole import check_whole
 
@@ -213,7 +214,7 @@ def decode_image(data: bytes,
     # PIL gives the 16 bits of these two formats in 32
     if image.mode.startswith('I;16') or (image.mode == 'I'
                                          and kind[:3] in ('PNG', 'PPM')):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        image = _upper_bits(image, data)
     if image.mode in ('I', 'F'):
         raise ValueError(f'{name} must have 8 or 16 bits a channel, but is a '
                          f'{kind}: the range of its values is not known, '
@@ -223,6 +224,31 @@ def decode_image(data: bytes,
     except ValueError as error:
         raise ValueError(f'{name} must be an image that PIL turns into RGB, '
                          f'but is a {kind}: convert it') from error
+
+
+def _upper_bits(image: Image.Image, data: bytes) -> Image.Image:
+    """8 bits of grey, of the 16 that PIL has; of a TIFF it leaves 12 as they
+    are, and white as 0."""
+    bits, inverted = 16, False
+    if image.format == 'TIFF':
+        with Image.open(io.BytesIO(data)) as file:
+            bits, = file.tag_v2[BITSPERSAMPLE]
+            inverted = is_white_zero(file)
+    upper = (np.asarray(image) >> bits - 8).astype(np.uint8)
+    return Image.fromarray(255 - upper if inverted else upper)
+
+
+def is_white_zero(image: Image.Image) -> bool:
+    """Whether 0 is white.
+
+    Args:
+        image (PIL.Image.Image): As opened.
+
+    Returns:
+        bool: True for a TIFF that says so.
+    """
+    return (image.format == 'TIFF'
+            and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0)
 
 
 def read_image(path: Union[str, PathLike],

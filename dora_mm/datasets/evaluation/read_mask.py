@@ -5,7 +5,7 @@ from typing import List, Optional, Tuple, Union
 import numpy as np
 from PIL import Image
 
-from .read_image import open_image, read_bytes
+from .read_image import is_white_zero, open_image, read_bytes
 
 VOID = 255  # neither an object nor background
 # PIL's names of what a TIFF may be coded by.
@@ -39,9 +39,10 @@ def read_mask(path: Union[str, PathLike],
         ValueError: If the file cannot be read, is of another form, or has a
             number below 0 or above 255, or a colour that the palette lacks;
             or if its numbers cannot be told: from what is stored with loss
-            (JPEG, also in TIFF, and WebP), from 2 or 4 bits of grey, from 16
-            bits of colour, and from a palette that has the colours of
-            :func:`voc_palette` and no others, but at other places.
+            (JPEG, also in TIFF, and WebP), from 2 or 4 bits of grey, from 8
+            or 16 in a TIFF whose 0 is white, from 16 bits of colour, and from
+            a palette that has the colours of :func:`voc_palette` and no
+            others, but at other places.
     """
     pixels = _stored(path, below)
     if pixels.ndim == 3 and palette is None and _is_grey(pixels):
@@ -164,7 +165,8 @@ def _check_exact(data: bytes, path: Union[str, PathLike]) -> None:
                     codec.startswith('ppm')
                     and others[-1] not in (255, 65535)) or (
                         image.mode in ('L', 'LA', 'RGB', 'RGBA')
-                        and ';' in str(raw)):
+                        and ';' in str(raw)) or (
+                            image.mode == 'I;16' and is_white_zero(image)):
                 raise ValueError(
                     f'{path} must hold its numbers or colours as they are, '
                     f'but is a {image.format} of {raw}: save masks as PNG, '

@@ -1,6 +1,7 @@
 """Every form of an image against OpenCV or the pixels it was made of."""
 import io
 import os
+import struct
 import subprocess
 import warnings
 
@@ -211,6 +212,40 @@ def test_an_unknown_range_is_refused(tmp_path):
             decode_image(data, 'c')
     with pytest.raises(ValueError, match='cannot be read: No such file'):
         read_image(tmp_path / 'none.png')
+
+
+def tiff(samples, size, bits, white):
+    """A TIFF of grey from the bytes of its samples."""
+    entries = {
+        256: size[1], 257: size[0], 258: bits, 259: 1, 262: 1 - white,
+        273: 122, 277: 1, 278: size[0], 279: len(samples)
+    }  # yapf: disable
+    parts = [struct.pack('<HHII', tag, 4, 1, v) for tag, v in entries.items()]
+    return b'II*\0\x08\0\0\0\x09\0' + b''.join(parts) + bytes(4) + samples
+
+
+@pytest.mark.parametrize('bits,white', [(8, 1), (12, 0), (16, 0), (16, 1)])
+def test_grey_of_a_tiff_is_shown_as_it_says(tmp_path, bits, white):
+    """12 bits came out nearly black, 16 with white as 0 inverted."""
+    values = np.linspace(0, 2**bits - 1, 48 * 32).astype(np.uint16)
+    samples = values.astype(f'<u{bits // 8}').tobytes()
+    if bits == 12:  # two in three bytes, the upper ones first
+        one, two = values[::2], values[1::2]
+        samples = np.stack((one >> 4, (one & 15) << 4 | two >> 8, two & 255),
+                           1).astype(np.uint8).tobytes()
+    data = tiff(samples, (48, 32), bits, white)
+    # OpenCV gives 12 bits as the upper ones of 16, and no colours of them
+    flag = cv2.IMREAD_UNCHANGED if bits == 12 else cv2.IMREAD_COLOR
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if bits == 12:
+        expected = np.repeat(expected[..., None] >> 8, 3, 2)
+    assert abs(expected.mean() - 127.5) < 1 and np.ptp(expected) == 255
+    assert np.array_equal(decode_image(data, 'a'), expected)
+    if white:
+        path = tmp_path / 'a.tif'
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match='as they are, but is a TIFF of'):
+            read_mask(path)
 
 
 def test_files_in_the_order_of_their_numbers(tmp_path):
