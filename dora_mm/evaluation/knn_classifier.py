@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dora_mm.utils.check_finite import check_finite
+from dora_mm.utils.check_temperature import check_temperature
 from .nearest_rows import nearest_rows
 
 _REMEDY = 'check the weights of the backbone and the images'
@@ -51,7 +52,8 @@ class KNNClassifier:
 
     Raises:
         ValueError: If sizes do not fit, a label is out of range, a feature
-            is not finite, or k is larger than the memory.
+            is not finite, k is larger than the memory, or see
+            :func:`check_temperature`.
     """
 
     def __init__(self,
@@ -72,9 +74,7 @@ class KNNClassifier:
             raise ValueError(f'labels must lie in [0, {num_classes}), but '
                              f'got {int(labels.min())} to '
                              f'{int(labels.max())}: check num_classes')
-        if not 0 < temperature < float('inf'):
-            raise ValueError('temperature must be above 0 and finite, but got '
-                             f'{temperature}: DINO takes 0.07')
+        check_temperature('temperature', temperature, 0.07)
         check_finite(features, 'features', _REMEDY)
         self.features = features
         self.labels = labels

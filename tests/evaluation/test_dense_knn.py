@@ -51,6 +51,20 @@ def test_segmentation_against_loops():
             assert found[image].flatten()[place] == np.argmax(scores)
 
 
+def test_lowest_temperatures():
+    """The nearest patch alone, and below float32's range an error."""
+    generator = torch.Generator().manual_seed(0)
+    memory = F.normalize(torch.randn(40, 5, generator=generator), dim=1)
+    labels = torch.eye(40)
+    loop = DenseKNNLoop.__new__(DenseKNNLoop)
+    loop.patch, loop.num_neighbours, loop.temperature = 1, 4, 1.2e-38
+    found = loop._segment(memory[None, 3:9], (memory, labels), (2, 3))
+    assert found.flatten().tolist() == list(range(3, 9))
+    for temperature in (0, 1e-39, 1e-46):
+        with pytest.raises(ValueError, match=f'got {temperature}: take 0.02'):
+            DenseKNNLoop(None, None, None, None, temperature=temperature)
+
+
 def test_iou_against_sets():
     rng = np.random.default_rng(0)
     metric, pixels = IoUMetric(), []

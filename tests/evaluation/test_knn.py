@@ -68,6 +68,12 @@ def test_low_temperatures():
     # in the limit the nearest one alone
     found = KNNClassifier(memory, labels, 6, (9, ), 1e-30).votes(queries)[9]
     assert torch.equal(found.argmax(1), labels[index[:, 0]])
+    # and at the lowest temperature, with all that are as near
+    twice = torch.cat((memory, memory))
+    found = KNNClassifier(twice, torch.arange(600) % 7, 7, (9, ), 1.2e-38)
+    expected = sum(
+        F.one_hot((index[:, 0] + moved) % 7, 7) for moved in (0, 300))
+    assert torch.equal(found.votes(queries)[9], expected.float())
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
@@ -86,6 +92,9 @@ def test_what_is_not_finite_is_refused(value):
     (dict(ks=(5, 201)), r'ks=\(5, 201\).*M=200'),
     (dict(num_classes=3), r'\[0, 3\), but got 0 to 5'),
     (dict(temperature=0.), 'temperature must be above 0'),
+    # the votes were no numbers
+    (dict(temperature=1e-46), 'temperature .* got 1e-46: take 0.07'),
+    (dict(temperature=1e-39), 'temperature .* got 1e-39: take 0.07'),
     (dict(labels=torch.zeros(7)), r'\(200, 16\) and \(7,\)'),
 ])
 def test_bad_settings(changes, message):

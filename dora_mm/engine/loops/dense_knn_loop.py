@@ -14,6 +14,7 @@ from dora_mm.evaluation.knn_classifier import common_classes
 from dora_mm.evaluation.nearest_rows import nearest_rows
 from dora_mm.evaluation.progress import progress
 from dora_mm.registry import LOOPS
+from dora_mm.utils.check_temperature import check_temperature
 from ..unwrap_model import unwrap_model
 from .progress_test_loop import ProgressTestLoop
 
@@ -38,6 +39,9 @@ class DenseKNNLoop(ProgressTestLoop):
             1,024,000.
         num_neighbours (int): Defaults to 30.
         temperature (float): Defaults to 0.02.
+
+    Raises:
+        ValueError: See :func:`check_temperature`.
     """
 
     def __init__(self,
@@ -48,6 +52,7 @@ class DenseKNNLoop(ProgressTestLoop):
                  memory_size: int = 1024000,
                  num_neighbours: int = 30,
                  temperature: float = 0.02) -> None:
+        check_temperature('temperature', temperature, 0.02)
         super().__init__(runner, dataloader, evaluator)
         self.memory_loader = runner.build_dataloader(
             memory_dataloader, seed=runner.seed)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dora_mm.registry import MODELS
 from dora_mm.utils.check_finite import check_finite
+from dora_mm.utils.check_temperature import check_temperature
 from ..utils.setting_checks import check_integer
 from .propagate_labels import (decode_labels, nearest, propagate_labels,
                                window_bias)
@@ -68,6 +69,7 @@ class LabelPropagation(BaseModel):
         check_integer('num_context', num_context, 1)
         check_integer('radius', radius, 0)
         check_integer('topk', topk, 1)
+        check_temperature('temperature', temperature, 0.1)
         if batch_frames is not None:
             check_integer('batch_frames', batch_frames, 1)
         if dtype not in ('float32', 'bfloat16', 'float16'):

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dora_mm.utils.check_finite import check_finite
+from dora_mm.utils.check_temperature import check_temperature
 
 # Similarities that are in work at a time: 4 MB stay in a CPU's cache.
 _MAX_SIMILARITIES = dict(cpu=1 << 20, default=1 << 26)
@@ -85,12 +86,10 @@ def propagate_labels(target: Tensor,
         Tensor: (N, C).
 
     Raises:
-        ValueError: If the temperature is not positive, or a feature or label
-            is not finite.
+        ValueError: If a feature or label is not finite, or see
+            :func:`check_temperature`.
     """
-    if not 0 < temperature < float('inf'):
-        raise ValueError('temperature must be above 0 and finite, but got '
-                         f'{temperature}: DINO takes 0.1')
+    check_temperature('temperature', temperature, 0.1)
     for name, values in (('target', target), ('sources', sources), ('labels',
                                                                     labels)):
         check_finite(values, name, 'check the weights of the backbone')
@@ -115,7 +114,7 @@ def _top_labels(similarity: Tensor, labels: Tensor, topk: int,
     """(rows, S N) and (S N, C) to (rows, C)."""
     count = min(topk + ties, similarity.shape[1])
     best, index = similarity.topk(count)
-    # softmax takes the maximum off first, so no temperature is too low
+    # softmax takes the maximum off first, so no normal number is too low
     weights = (best[:, :topk] / temperature).softmax(1)
     out = torch.einsum('rk,rkc->rc', weights, labels[index[:, :topk]])
     # What equals the last of the topk counts as well; it is rare, as in two

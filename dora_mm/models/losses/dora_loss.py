@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from dora_mm.registry import MODELS
+from dora_mm.utils.check_temperature import check_temperature
 from ..utils.chunked_logsumexp import chunked_logsumexp
 from ..utils.setting_checks import check_prob
 
@@ -59,8 +60,8 @@ class DoRALoss(BaseModule):
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
-        ValueError: If a temperature is not positive or the momentum is not
-            in [0, 1].
+        ValueError: If the momentum is not in [0, 1], or see
+            :func:`check_temperature`.
     """
 
     center: Tensor  # (1, P)
@@ -77,9 +78,7 @@ class DoRALoss(BaseModule):
                  skip_first_local: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        if student_temp <= 0:
-            raise ValueError(
-                f'student_temp must be above 0, but got {student_temp}')
+        check_temperature('student_temp', student_temp, 0.1)
         check_prob('center_momentum', center_momentum)
         self.student_temp = student_temp
         self.center_momentum = center_momentum
@@ -94,9 +93,7 @@ class DoRALoss(BaseModule):
 
     def set_teacher_temp(self, teacher_temp: float) -> None:
         """Set the teacher's temperature, > 0."""
-        if teacher_temp <= 0:
-            raise ValueError(
-                f'teacher_temp must be above 0, but got {teacher_temp}')
+        check_temperature('teacher_temp', teacher_temp, 0.04)
         self.teacher_temp = teacher_temp
 
     def select_local(self, local: Tensor) -> Tensor:

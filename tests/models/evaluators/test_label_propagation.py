@@ -1,5 +1,6 @@
 """Label propagation against loops over patches, and through the command."""
 import math
+import re
 import shutil
 
 import cv2
@@ -90,6 +91,26 @@ def test_low_temperatures(twins):
                              window_bias(GRID, 0), 5, 0.005)
     expected = slow_propagate(target, sources, labels, 0, 5, 0.005)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    # in the limit those alone that are the nearest
+    similarity = target.float() @ sources.flatten(0, 1).float().T
+    nearest = similarity == similarity.amax(1, keepdim=True)
+    shares = nearest.float() / nearest.sum(1, keepdim=True)
+    found = propagate_labels(target.float(), sources.float(), labels.float(),
+                             None, 5, 1.2e-38)
+    torch.testing.assert_close(found, shares @ labels.flatten(0, 1).float())
+
+
+@pytest.mark.parametrize('temperature', [0, 1e-39, 1e-46, float('nan'), 1e39])
+def test_temperatures_out_of_range(temperature):
+    """They gave labels that are no numbers."""
+    message = (r'temperature must be above 0 .* got '
+               rf'{re.escape(str(temperature))}: take 0.1')
+    target, sources, labels = (part.float() for part in case(3))
+    with pytest.raises(ValueError, match=message):
+        propagate_labels(target, sources, labels, temperature=temperature)
+    with pytest.raises(ValueError, match=message):
+        LabelPropagation(
+            None, (0., ) * 3, (1., ) * 3, temperature=temperature)
 
 
 def test_what_is_not_finite_is_refused():

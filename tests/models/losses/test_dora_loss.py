@@ -112,6 +112,9 @@ def test_centre_moves_by_its_momentum():
 @pytest.mark.parametrize(
     'kwargs',
     [dict(student_temp=0.),
+     dict(student_temp=1e-46),
+     dict(student_temp=float('nan')),
+     dict(teacher_temp=1e-39),
      dict(teacher_temp=-1.),
      dict(center_momentum=1.5)])
 def test_bad_arguments(kwargs):
