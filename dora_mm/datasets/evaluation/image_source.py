@@ -29,12 +29,13 @@ class ImageSource:
             file (``.json``); or a video, of which frames are taken.
         root (str | Path, optional): Folder that the paths of a list or COCO
             file start from. Defaults to that of the file.
-        interval (float): Seconds between the frames of a video. Defaults
-            to 1.
+        interval (float): Seconds between the frames of a video: those
+            that are shown then, each once. Defaults to 1.
 
     Attributes:
         items (list[dict]): For each image its ``name``; of a COCO file the
-            ``id`` as well, of a video ``frame`` and ``seconds``.
+            ``id`` as well, of a video ``frame`` and ``seconds``, the time
+            of the frame from the first one on.
 
     Raises:
         ValueError: If there is no such file, it holds no image, or an image
@@ -198,17 +199,21 @@ class ImageSource:
     def _find_in_video(self, interval: float) -> None:
         reader = build_reader(str(self.path))
         try:
-            step = interval * reader.fps
-            if not step >= 1:
+            if not interval * reader.fps >= 1:
                 raise ValueError(
                     'interval must be at least a frame of the video, '
                     f'{1 / reader.fps:.4g} s, but got {interval}: raise it')
-            frames = np.arange(0, reader.num_frames, step).astype(int)
-            for frame in frames.tolist():
+            index = reader.index
+            tick = float(index.time_base)
+            end = (index.times[-1] - index.times[0]) * tick + 1 / reader.fps
+            moments = np.rint(np.arange(0, end, interval) / tick).astype(int)
+            # A frame that is shown for long is one image.
+            for frame in np.unique(index.shown_at(moments)).tolist():
+                ticks = int(index.times[frame] - index.times[0])
                 self._add(
                     dict(
                         name=self.path.name,
                         frame=frame,
-                        seconds=frame / reader.fps), self.path)
+                        seconds=float(ticks * index.time_base)), self.path)
         finally:
             reader.close()

@@ -9,13 +9,12 @@ from dora_mm.video.display import Display, same_shape
 from dora_mm.video.readers.decode_sound import decode_sound
 from dora_mm.video.readers.ffmpeg_command import ffmpeg_command
 from dora_mm.video.readers.film_decoder import FilmDecoder
+from dora_mm.video.readers.mean_rate import round_rate
 from dora_mm.video.readers.open_film import film_packets, open_film
 from dora_mm.video.readers.packet_sums import checked_packets
 from dora_mm.video.readers.pyav_reader import PyAVReader
 
 _SEGMENT_SECONDS = 60
-# A rate such as 2400000/40023 is a rounding error of 60.
-_MAX_DENOMINATOR = 1001
 # By how much sound may outlast the pictures: seconds, share of a short file.
 _MOST_MISSING = (5., 0.1)
 
@@ -209,35 +208,25 @@ class SourceVideo:
             self.width, self.height = display.shown_size(frame)
 
     def _set_rate(self) -> None:
-        index = self.index
-        fps = Fraction(index.fps).limit_denominator(_MAX_DENOMINATOR)
-        self.shown = np.arange(index.num_frames)
-        if not index.has_odd_times and index.num_frames > 2:
-            span = int(index.times[-1] - index.times[0]) * index.time_base
-            average = Fraction(index.num_frames - 1, 1) / span
-            # The file's own figure may include hidden frames, or be that of
-            # the shortest distance.
-            if abs(fps * span - (index.num_frames - 1)) > 0.5:
-                fps = average.limit_denominator(_MAX_DENOMINATOR)
-            if index.has_variable_rate:
-                self.shown = self._resample(fps, span)
-        if fps <= 0:
+        self.fps = round_rate(self.index.fps)
+        if self.fps <= 0:
             raise ValueError(
                 f'{self.path!r} does not say its frames per second. Rewrite '
                 'it with ' +
                 ffmpeg_command('-r FPS -i FILE -c copy OUT.mp4'))
-        self.fps = fps
+        self.shown = np.arange(self.index.num_frames)
+        if self.index.has_variable_rate:
+            self.shown = self._resample()
 
-    def _resample(self, fps: Fraction, span: Fraction) -> np.ndarray:
+    def _resample(self) -> np.ndarray:
         """Number of the frame shown at m / fps seconds, int64 (M, )."""
         index = self.index
-        times = index.times - index.times[0]
-        step = 1 / fps / index.time_base
+        span = int(index.times[-1] - index.times[0])
+        step = 1 / self.fps / index.time_base
         # Whole numbers: in floating point a frame that begins exactly at
         # m / fps would be missed now and then.
-        numbers = np.arange(round(span * fps) + 1)
-        ticks = numbers * step.numerator // step.denominator
-        return np.searchsorted(times, ticks, side='right') - 1
+        numbers = np.arange(round(span / step) + 1)
+        return index.shown_at(numbers * step.numerator // step.denominator)
 
     def _add_notes(self) -> None:
         index, notes = self.index, self.notes

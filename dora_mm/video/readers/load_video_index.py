@@ -16,10 +16,10 @@ from .video_index import VideoIndex
 from .warn import warn
 
 # Raise it when the meaning of an index changes: old ones are made anew.
-_VERSION = 8
+_VERSION = 9
 _ARRAYS = ('times', 'key_times', 'positions', 'sizes', 'packet_sums',
            'key_packets')
-_FRACTIONS = ('fps', 'time_base')
+_FRACTIONS = ('stated_fps', 'time_base')
 # What was loaded, by path: two hours at 60 fps are 14 MB, which take longer to
 # load than a clip to decode. Forked data workers share them.
 _loaded: Dict[str, Tuple[dict, VideoIndex]] = {}

@@ -15,6 +15,7 @@ from .decodable_end import decodable_end
 from .ffmpeg_command import ffmpeg_command
 from .film_decoder import FilmDecoder
 from .head_sums import own_head_fits
+from .mean_rate import mean_rate
 from .num_recordings import num_recordings
 from .open_film import film_packets, is_end, open_film
 from .packet_sums import header_sum, own_sum_fits, packet_sum
@@ -189,16 +190,6 @@ def _num_lost(path: str, times, key_times) -> int:
     return 0 if shown is None else int(np.searchsorted(times, shown))
 
 
-def _average_rate(stream, times: np.ndarray) -> Fraction:
-    """Frames per second; of the frames shown where the file does not say."""
-    if stream.average_rate:
-        return Fraction(stream.average_rate)
-    if len(times) < 2 or times[-1] == times[0]:
-        return Fraction(0)
-    span = int(times[-1] - times[0]) * stream.time_base
-    return Fraction((len(times) - 1) / span).limit_denominator(1001)
-
-
 def scan_video(path: str) -> VideoIndex:
     """Make the index of a file, and check that its last frames decode.
 
@@ -297,13 +288,14 @@ def _index_of(path: str, container, stream) -> VideoIndex:
             end = decodable_end(path, times, key_times, is_jpeg)
     good = slice(begin, end)
     times = times[good]
+    time_base, stated = stream.time_base, Fraction(stream.average_rate or 0)
     return VideoIndex(
         # Not the decoder's own name, which is 'libdav1d' for AV1.
         codec=stream.codec_context.codec.canonical_name,
         container=container.format.name,
-        fps=_average_rate(stream, times),
+        stated_fps=stated or mean_rate(stated, times, time_base),
         times=times,
-        time_base=Fraction(stream.time_base),
+        time_base=time_base,
         key_times=key_times,
         positions=positions[good],
         sizes=sizes[good],

@@ -6,6 +6,7 @@ from typing import Optional
 import numpy as np
 
 from dora_mm.video.display import NO_CROP, Crop
+from .mean_rate import mean_rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,8 @@ class VideoIndex:
     Attributes:
         codec (str): Name of the codec as FFmpeg spells it, e.g. ``'h264'``.
         container (str): Name of the container likewise, e.g. ``'mpegts'``.
-        fps (Fraction): Average frames per second.
+        stated_fps (Fraction): Frames per second as the container states
+            them, see :attr:`fps`.
         times (np.ndarray): int64 (N, ), presentation times, ascending, in
             units of ``time_base``.
         time_base (Fraction): Seconds.
@@ -58,7 +60,7 @@ class VideoIndex:
     """
     codec: str
     container: str
-    fps: Fraction
+    stated_fps: Fraction
     times: np.ndarray
     time_base: Fraction
     key_times: np.ndarray
@@ -84,6 +86,13 @@ class VideoIndex:
         return len(self.times)
 
     @cached_property
+    def fps(self) -> Fraction:
+        """Mean frames per second; odd times say nothing of it."""
+        if self.has_odd_times:
+            return self.stated_fps
+        return mean_rate(self.stated_fps, self.times, self.time_base)
+
+    @cached_property
     def has_variable_rate(self) -> bool:
         """Whether a frame is off its place at a constant rate.
 
@@ -106,6 +115,19 @@ class VideoIndex:
         """
         return (not self.has_odd_times and not self.fault
                 and self.container != 'mpegts')
+
+    def shown_at(self, ticks: np.ndarray) -> np.ndarray:
+        """Numbers of the frames that are shown at some moments.
+
+        Args:
+            ticks (np.ndarray): int64 (M, ), from the first frame on, in units
+                of ``time_base``; not below 0.
+
+        Returns:
+            np.ndarray: int64 (M, ).
+        """
+        times = self.times - self.times[0]
+        return np.searchsorted(times, ticks, side='right') - 1
 
     def key_number(self, time: int) -> int:
         """Number of the key frame from which a time can be decoded.
