@@ -1,11 +1,14 @@
 from fractions import Fraction
-from typing import Any, NamedTuple, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
+
+from .picture_error import PictureError
 
 # Pixels that are left out left, right, at the top and at the bottom.
 Crop = Tuple[int, int, int, int]
 NO_CROP: Crop = (0, 0, 0, 0)
+_MOST_ASKEW = 0.02  # about a degree, which FFmpeg's command does not turn
 
 
 class Display(NamedTuple):
@@ -38,24 +41,36 @@ class Display(NamedTuple):
             Display: How to show the frame.
 
         Raises:
-            ValueError: If the picture is turned by no multiple of 90 degrees.
+            PictureError: If the picture is turned by no multiple of 90
+                degrees, or skewed.
         """
         aspect = stream and stream.sample_aspect_ratio
         aspect = Fraction(aspect) if aspect else Fraction(1)
-        data = frame.side_data.get('DISPLAYMATRIX')
+        data = cls.matrix_of(frame)
         if data is None:
             return cls(aspect=aspect, crop=crop)
         # x' = a x + c y, y' = b x + d y, in units of 1 / 65536.
         a, b, _, c, d = np.frombuffer(data, np.int32)[:5] / 65536
-        upright, turned = min(abs(a), abs(d)), min(abs(b), abs(c))
-        if min(upright, turned) > 0.02 * max(upright, turned):
-            raise ValueError(
+        upright, turned = (abs(a), abs(d)), (abs(b), abs(c))
+        is_upright = max(turned) <= _MOST_ASKEW * min(upright)
+        if not is_upright and max(upright) > _MOST_ASKEW * min(turned):
+            # Not at the top: the readers import this.
+            from .readers.ffmpeg_command import ffmpeg_command
+
+            raise PictureError(
                 'the display matrix must turn the picture by a multiple of 90 '
-                f'degrees, but got {[float(v) for v in (a, b, c, d)]}: encode '
-                'the video anew without it')
-        if turned > upright:
+                f'degrees, but got {[float(v) for v in (a, b, c, d)]}',
+                'Encode it anew, which turns the pictures: ' +
+                ffmpeg_command('-i FILE OUT.mp4'))
+        if not is_upright:
             return cls(True, bool(c < 0), bool(b < 0), aspect, crop)
         return cls(False, bool(a < 0), bool(d < 0), aspect, crop)
+
+    @staticmethod
+    def matrix_of(frame: Any) -> Optional[bytes]:
+        """The display matrix of a frame, None if it has none."""
+        data = frame.side_data.get('DISPLAYMATRIX')
+        return None if data is None else bytes(data)
 
     def shown_size(self, frame: Any) -> Tuple[int, int]:
         """Size of a frame as it is shown; no pixel that is shown is lost.

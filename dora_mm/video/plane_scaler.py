@@ -4,12 +4,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from .display import Crop, Display
+from .set_color_matrix import set_color_matrix
 
-# FFmpeg's numbers of the matrices in a stream that swscale can be asked for:
-# BT.709, FCC, BT.601 twice, SMPTE 240M, and BT.2020, which stands in for its
-# form of constant luminance.
-_MATRICES = {1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
-_BT601 = 6
 _FULL_RANGE = 2
 
 
@@ -50,6 +46,9 @@ class PlaneScaler:
 
         Returns:
             tuple[np.ndarray]: Y, U and V in 4:2:0, uint8 (rows, columns).
+
+        Raises:
+            PictureError: If it cannot be shown as its file says.
         """
         display = Display.of(frame, self._crop)
         width, height = display.stored_size(*self.size)
@@ -57,8 +56,7 @@ class PlaneScaler:
             int(frame.color_range) == _FULL_RANGE
             or frame.format.name.startswith('yuvj'))
         cut = display.cut(frame)
-        # Not by an argument: PyAV 17 takes none for BT.2020.
-        cut.colorspace = _MATRICES.get(int(frame.colorspace), _BT601)
+        set_color_matrix(cut)
         scaled = self._reformatter.reformat(
             cut,
             width,

@@ -5,6 +5,7 @@ from typing import Dict, List, Optional, Sequence
 import av
 import numpy as np
 
+from .check_pictures import check_pictures, check_turns
 from .decode_prefix import (PREFIX_PIXELS, Prefix, decode_prefix,
                             prefix_length, summarize, whole_packets)
 from .film_decoder import FilmDecoder
@@ -42,11 +43,17 @@ def check_index(path: str, index: VideoIndex) -> VideoIndex:
     Returns:
         VideoIndex: With ``width``, ``height``, ``run_up`` and ``fault``; the
         number of frames is that which was counted where all were.
+
+    Raises:
+        VideoDecodeError: If the film cannot be shown as it says.
     """
-    if not index.num_frames or index.container == 'mpegts':
+    if not index.num_frames:
         return index
     reader = PyAVReader(path)
     reader._index = index
+    check_pictures(path, reader)
+    if index.container == 'mpegts':
+        return index
     container, stream = open_film(path)
     with container:
         pixels = stream.width * stream.height
@@ -56,6 +63,7 @@ def check_index(path: str, index: VideoIndex) -> VideoIndex:
     places = places_to_read(index, min(stop, index.num_frames), pixels)
     wanted = [n for p in places for n in around(p, stop)]
     right = decode_prefix(path, wanted, reader, stop)
+    check_turns(path, right.turns)
     index = replace(index, width=right.size[0], height=right.size[1])
     counted = len(right.times)
     if (right.times != index.times[:counted].tolist()

@@ -2,7 +2,7 @@
 import zlib
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set
 
 import av
 import numpy as np
@@ -30,12 +30,14 @@ class Prefix:
         complete (bool): The film was decoded to its end without an error.
         size (tuple[int, int]): Width and height of the first, as shown.
         gradual (bool): A frame that was called a key frame refers to others.
+        turns (set[bytes | None]): Display matrices of the frames.
     """
     times: List[Optional[int]] = field(default_factory=list)
     pictures: Dict[int, tuple] = field(default_factory=dict)
     complete: bool = False
     size: tuple = (0, 0)
     gradual: bool = False
+    turns: Set[Optional[bytes]] = field(default_factory=set)
 
 
 def prefix_length(num_frames: int, pixels: int) -> int:
@@ -113,6 +115,7 @@ def decode_prefix(path: str, wanted: Sequence[int], reader: PyAVReader,
                     display = Display.of(frame, reader.index.crop, stream)
                     result.size = display.shown_size(frame)
                 result.times.append(frame.pts)
+                result.turns.add(Display.matrix_of(frame))
                 result.gradual |= (
                     frame.pict_type != PictureType.I
                     and reader.index.is_key(frame.pts))

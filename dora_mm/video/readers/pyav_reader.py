@@ -5,7 +5,9 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 import numpy as np
 
 from dora_mm.video.display import Display, same_shape
+from dora_mm.video.picture_error import PictureError
 from dora_mm.video.scaled_size import scaled_size
+from dora_mm.video.set_color_matrix import set_color_matrix
 from .video_decode_error import REPAIR, VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
@@ -147,6 +149,7 @@ class PyAVReader(VideoReader):
             np.ndarray: uint8 (H, W, 3).
 
         Raises:
+            PictureError: If it cannot be shown as its file says.
             ValueError: If the picture has not the shape of the film's first.
         """
         import av
@@ -165,6 +168,7 @@ class PyAVReader(VideoReader):
         if self.short_side is not None:
             film = scaled_size(*film, self.short_side)
         stored, frame = display.stored_size(*film), display.cut(frame)
+        set_color_matrix(frame)
         same = stored == (frame.width, frame.height)
         return display.orient(
             self._reformatter.reformat(
@@ -207,6 +211,9 @@ class PyAVReader(VideoReader):
     def _error(self,
                error: Exception,
                frame: Optional[int] = None) -> VideoDecodeError:
+        if isinstance(error, PictureError):
+            return VideoDecodeError(self.path, error.reason, error.remedy,
+                                    frame)
         return VideoDecodeError(self.path, f'{type(error).__name__}: {error}',
                                 REPAIR, frame)
 
