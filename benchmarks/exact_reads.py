@@ -22,6 +22,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from command_pixels import command_pixels
 from frame_number import read_number
 from video_classes import FPS, make_classes
 
@@ -50,7 +51,7 @@ def decode_in_order(path):
     """
     with av.open(str(path)) as container:
         frames = np.stack(
-            [f.to_ndarray(format='rgb24') for f in container.decode(video=0)])
+            [command_pixels(frame) for frame in container.decode(video=0)])
     numbers = [read_number(frame) for frame in frames]
     if None in numbers or (np.diff(numbers) != 1).any():
         raise RuntimeError(f'the frames of {str(path)!r} do not carry '

@@ -93,15 +93,24 @@ class Display(NamedTuple):
         return (height, width) if self.transposed else (width, height)
 
     def cut(self, frame: Any) -> Any:
-        """The part of a frame that is shown, by FFmpeg's own filter.
+        """The part of a frame that is shown, by FFmpeg's own filters.
+
+        It is called progressive, or swscale would convert the colours of an
+        interlaced one by fields, which FFmpeg's command does not.
 
         Args:
             frame (av.VideoFrame): As decoded.
 
         Returns:
-            av.VideoFrame: Of the same format; the same frame if all is shown.
+            av.VideoFrame: Of the same format; the same frame if nothing is to
+            be done.
         """
-        if not any(self.crop):
+        filters = []
+        if any(self.crop):
+            filters += [('crop', ':'.join(map(str, self._box(frame))))]
+        if frame.interlaced_frame:
+            filters += [('setfield', 'prog')]
+        if not filters:
             return frame
         from av.filter import Graph
 
@@ -112,7 +121,7 @@ class Display(NamedTuple):
                 height=frame.height,
                 format=frame.format,
                 time_base=Fraction(1)),  # of no use here
-            graph.add('crop', ':'.join(map(str, self._box(frame)))),
+            *(graph.add(*filter) for filter in filters),
             graph.add('buffersink')
         ]
         graph.link_nodes(*chain).configure()

@@ -7,7 +7,8 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from bar_films import HEIGHT, NUM, WIDTH, bars, number_of, remux, tinted, write
+from bar_films import (HEIGHT, NUM, WIDTH, bars, by_ffmpeg, number_of, remux,
+                       tinted, write)
 
 from dora_mm.video.preparation.prepare_settings import PrepareSettings
 from dora_mm.video.preparation.prepare_videos import prepare_videos
@@ -153,3 +154,29 @@ def test_a_turn_on_the_way(tmp_path):
     path = str(tmp_path / 'film.mp4')
     ffmpeg('-r', '25', '-i', str(whole), '-c', 'copy', path)
     assert 'says so in the stream' in refusal(path, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('matrix', [1, 6])
+def test_interlaced_films_are_shown_as_ffmpeg_shows_them(tmp_path, matrix):
+    """Colours were made field by field."""
+    path = str(tmp_path / 'film.mp4')
+    noise = np.random.default_rng(0).integers(0, 256, (16, 40, 3), np.uint8)
+    picture = noise.repeat(4, 0).repeat(4, 1)
+    options = dict(crf='5', preset='veryfast', flags='+ilme+ildct')
+    with av.open(path, 'w') as container:
+        stream = container.add_stream('libx264', rate=25, options=options)
+        stream.width, stream.height = WIDTH, HEIGHT
+        stream.pix_fmt = 'yuv420p'
+        stream.codec_context.colorspace = matrix
+        for number in range(20):
+            image = av.VideoFrame.from_ndarray(
+                np.roll(picture, number, 0), format='rgb24')
+            container.mux(stream.encode(image))
+        container.mux(stream.encode())
+    with av.open(path) as container:
+        assert next(container.decode(video=0)).interlaced_frame
+    expected = by_ffmpeg(path, (WIDTH, HEIGHT)).astype(int)
+    shown = build_reader(path).get_frames([0])[0]
+    assert np.abs(shown - expected).mean() < .1
+    decord = build_reader(path, dict(type='DecordReader')).get_frames([0])[0]
+    assert np.abs(decord - expected).mean() < .1
