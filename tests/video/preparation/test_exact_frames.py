@@ -110,3 +110,10 @@ def test_size_of_the_result(size, expected):
 def test_short_rest_is_kept(tmp_path, prepare, numbers):
     path = write_video(tmp_path / 'short.mp4', 3)
     assert numbers(prepare(path).path) == [0, 1, 2]
+
+
+def test_a_short_film_is_as_long_as_it_promises(tmp_path, prepare):
+    """Its last frame did not count: 0.3 s ended after 0.3 s."""
+    for num in (1, 4, 8):
+        source = write_video(tmp_path / f'{num}.mp4', num)
+        assert not prepare(source).manifest.notes
