@@ -204,9 +204,9 @@ class ImageSource:
                     'interval must be at least a frame of the video, '
                     f'{1 / reader.fps:.4g} s, but got {interval}: raise it')
             index = reader.index
-            tick = float(index.time_base)
-            end = (index.times[-1] - index.times[0]) * tick + 1 / reader.fps
-            moments = np.rint(np.arange(0, end, interval) / tick).astype(int)
+            moments = np.arange(0, float(index.num_frames / index.fps),
+                                interval)
+            moments = np.rint(moments / float(index.time_base)).astype(int)
             # A frame that is shown for long is one image.
             for frame in np.unique(index.shown_at(moments)).tolist():
                 ticks = int(index.times[frame] - index.times[0])
