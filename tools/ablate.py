@@ -285,8 +285,9 @@ def compare(args: argparse.Namespace, folder: Path,
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    from dora_mm.apis.evaluation_plan import plan_evaluations
     args = parse_args(argv)
+    # Imported here: a tool's --help needs no torch.
+    from dora_mm.apis.evaluation_plan import plan_evaluations
     check_output_folder('--out-dir', args.out_dir)
     plan_evaluations(args.data, args.only, args.evaluation_options,
                      '--evaluation-options')
