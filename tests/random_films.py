@@ -112,7 +112,8 @@ def _options(codec: str, rng: np.random.Generator, height: int) -> dict:
         options['lag-in-frames'] = str(rng.choice([0, 12]))
         options['auto-alt-ref'] = '1'
     if codec == 'libsvtav1':
-        options['preset'] = '12'
+        # With more threads version 4.1 may wait for itself for ever.
+        options.update({'preset': '12', 'svtav1-params': 'lp=1'})
     return options
 
 
