@@ -82,6 +82,11 @@ def parse_args(args=None):
                      'checkpoints')
     for name in args.names:
         check_folder_name('--names', name)
+    seeds = seed_names(args.names)
+    if len(set(seeds)) < len(seeds):
+        twice = next(name for name in seeds if seeds.count(name) > 1)
+        raise ValueError('--names must stay different with the numbers of '
+                         f'seeds, but got {twice} twice: rename one')
     return args
 
 
@@ -166,12 +171,18 @@ def state_of(path):
     return hashlib.sha256(repr(found).encode()).hexdigest()
 
 
+def seed_names(names):
+    """The folder of each checkpoint: its name, from the second on numbered."""
+    found, seen = [], Counter()
+    for name in names:
+        seen[name] += 1
+        found.append(f'{name}.{seen[name]}' if seen[name] > 1 else name)
+    return found
+
+
 def folders(args, item):
     """Where the results of each checkpoint are, one after the other."""
-    seen = Counter()
-    for name in args.names:
-        seen[name] += 1
-        seed = f'{name}.{seen[name]}' if seen[name] > 1 else name
+    for seed in seed_names(args.names):
         yield (
             Path(args.out_dir) / seed /
             f'{item.config}_{Path(item.folder).stem}')
@@ -193,10 +204,13 @@ def evaluate(args):
     from dora_mm.evaluation.results_table import plot_table, text_table
     found = plan_evaluations(args.data, args.only, args.cfg_options)
     check_output_folder('--out-dir', args.out_dir)
-    out, rows, failed = Path(args.out_dir), [], []
+    out, rows, failed = Path(args.out_dir), [], {}
     columns = list(dict.fromkeys(args.names))
     for item in found:
         values = [[] for _ in columns]
+        run_of = item.config, item.folder
+        if run_of in failed:  # another number of it
+            continue
         try:
             numbers = run_side_by_side([
                 partial(run, item, checkpoint, args, folder)
@@ -204,7 +218,7 @@ def evaluate(args):
                                               folders(args, item))
             ], args.jobs)
         except RuntimeError as error:
-            failed.append(str(error))
+            failed[run_of] = str(error)
             continue
         for name, number in zip(args.names, numbers):
             values[columns.index(name)].append(number)
@@ -224,8 +238,8 @@ def evaluate(args):
         print(table)
         print(f'written to {out}')
     if failed:
-        raise RuntimeError('; '.join(failed) + '. The same command measures '
-                           'what is missing')
+        raise RuntimeError('; '.join(failed.values()) + '. The same command '
+                           'measures what is missing')
 
 
 def main(argv=None):

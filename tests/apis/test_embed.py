@@ -128,6 +128,16 @@ def test_frames_of_a_video(tmp_path):
         0, 5, 10, 15, 20]  # yapf: disable
 
 
+def test_a_frame_that_is_not_shown_yet_is_not_taken(tmp_path):
+    """AVI counts in frames, and half of one was rounded up."""
+    path = write_video(tmp_path / 'v.avi', 25, fps=10, codec='mjpeg',
+                       pix_fmt='yuvj420p')
+    found = ImageSource(path, interval=0.25).items
+    assert [item['frame'] for item in found] == [0, 2, 5, 7, 10, 12, 15, 17,
+                                                 20, 22]  # yapf: disable
+    assert found[1]['seconds'] == 0.2
+
+
 def test_an_interrupted_run_goes_on(folder, backbone, tmp_path, monkeypatch):
     """Rows that are done are not computed again; a bad image is named."""
     monkeypatch.setattr('dora_mm.apis.embed_images._SAVE_EVERY', 1)

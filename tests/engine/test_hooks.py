@@ -102,6 +102,8 @@ def test_checkpoints_of_epochs_lie_between_no_two_batches_of_a_step(tmp_path):
     with pytest.raises(ValueError, match='by_epoch must be False .* 3 batches'
                        ' and accumulative_counts=2'):
         build_runner(tmp_path / 'a', **settings).train()
+    hook['interval'] = -1  # never
+    build_runner(tmp_path / 'c', **settings).train()
     hook['interval'] = 2
     build_runner(tmp_path / 'b', **settings).train()
     assert (tmp_path / 'b/epoch_2.pth').is_file()

@@ -269,9 +269,23 @@ def test_options_of_one_evaluation(evaluate_all, calls, data, tmp_path):
     ):  # yapf: disable
         with pytest.raises(ValueError, match=message):
             evaluate_all('colour', *options)
+    with pytest.raises(ValueError, match='--names must .*got b.2 twice'):
+        evaluate_all('colour', 'colour', 'colour', '--names', 'b', 'b', 'b.2')
     with pytest.raises(ValueError, match='--names must be a name'):
         evaluate_all('colour', '--names', '../other')
     assert not calls
+
+
+def test_an_evaluation_that_fails_runs_once(evaluate_all, data, monkeypatch):
+    """It ran once for each of its numbers."""
+    (data / 'cifar10_mini.tar').write_bytes(b'images')
+    ran = []
+    monkeypatch.setattr(
+        subprocess, 'run',
+        lambda command, **_: ran.append(1) or SimpleNamespace(returncode=1))
+    with pytest.raises(RuntimeError) as failed:
+        evaluate_all('colour', '--only', 'knn_cifar10-mini')
+    assert len(ran) == 1 and str(failed.value).count('failed') == 1
 
 
 def test_mistakes_are_named(tmp_path, run_tool):

@@ -55,7 +55,8 @@ def _check_jpeg_data(data: bytes) -> None:
     # It warns of bytes too many as well, as some cameras write them, and
     # does not know all that PIL does.
     except Exception as error:
-        if 'remature end' in str(error):
+        # The second where decoding restarts, as such files say.
+        if 'remature end' in str(error) or 'instead of RST' in str(error):
             raise ValueError(
                 'a part of its data is missing: get it again, or save it anew '
                 'to take grey for that part') from error

@@ -206,7 +206,8 @@ class ImageSource:
             index = reader.index
             moments = np.arange(0, float(index.num_frames / index.fps),
                                 interval)
-            moments = np.rint(moments / float(index.time_base)).astype(int)
+            # Down: what is shown at a moment has begun. A rounding error more.
+            moments = (moments / float(index.time_base) + 1e-6).astype(int)
             # A frame that is shown for long is one image.
             for frame in np.unique(index.shown_at(moments)).tolist():
                 ticks = int(index.times[frame] - index.times[0])

@@ -38,7 +38,7 @@ class StepCheckpointHook(CheckpointHook):
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         length = len(runner.train_dataloader)
         if self.by_epoch and length * self.interval % counts and (
-                self.interval < runner.max_epochs):
+                0 < self.interval < runner.max_epochs):
             raise ValueError(
                 'default_hooks.checkpoint.by_epoch must be False where epochs '
                 'do not end with a step of the optimiser, but got True with '

@@ -169,6 +169,21 @@ def test_missing_data_in_front_of_an_end(mode, options):
     assert decode_image(anew, 'b.x').shape == NOISE.shape
 
 
+def test_a_jpeg_that_ends_where_decoding_restarts_is_refused():
+    """Another warning than elsewhere, and grey rows all the same."""
+    image = Image.fromarray(np.random.default_rng(0).integers(
+        0, 256, (240, 320, 3), np.uint8))  # yapf: disable
+    data = encode(image, 'jpeg', restart_marker_blocks=20)
+    places = [i for i in range(len(data) // 2, len(data) - 1)
+              if data[i] == 0xff and 0xd0 <= data[i + 1] <= 0xd7]
+    cut = data[:places[0]] + b'\xff\xd9'
+    shown = cv2.imdecode(np.frombuffer(cut, np.uint8), 1)
+    assert (shown[-20:] == 128).all()
+    with pytest.raises(ValueError, match='a part of its data is missing'):
+        decode_image(cut, 'b.x')
+    assert decode_image(data, 'b.x').shape == (240, 320, 3)
+
+
 def sound_jpegs():
     """Of several writers, and with bytes too many."""
     for sampling in (0x411111, 0x221111, 0x211111, 0x121111, 0x111111):
