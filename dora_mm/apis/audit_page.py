@@ -10,6 +10,7 @@ from dora_mm.apis.audit_plan import AuditPlan
 from dora_mm.apis.video_audit import AuditedVideo
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.counted import counted
+from dora_mm.utils.write_text import write_text
 
 _COLUMNS = ('video', 'minutes', 'useful', 'prepared size', 'frames a second',
             'cuts', 'blank s', 'frozen s', 'undecodable s', 'lightness',
@@ -85,19 +86,17 @@ def write_audit(plan: AuditPlan, folder: Path) -> None:
         # what Markdown reads otherwise: spaces, brackets
         pictures.append(f'### {Path(video.path).name}\n\n![]({quote(name)})')
     config = folder / 'config.py'
-    with atomic_file(config) as file:
-        file.temporary.write_text(
-            _CONFIG.format(
-                recipe=plan.recipe,
-                what=_what(plan),
-                sources=plan.sources,
-                store=plan.store,
-                path=config,
-                frame_stride='\n        frame_stride=None,' *
-                plan.has_stride,
-                interval=plan.interval))
-    with atomic_file(folder / 'README.md') as file:
-        file.temporary.write_text(_page(plan, config, pictures))
+    write_text(
+        config,
+        _CONFIG.format(
+            recipe=plan.recipe,
+            what=_what(plan),
+            sources=plan.sources,
+            store=plan.store,
+            path=config,
+            frame_stride='\n        frame_stride=None,' * plan.has_stride,
+            interval=plan.interval))
+    write_text(folder / 'README.md', _page(plan, config, pictures))
 
 
 def _remove_pictures(folder: Path) -> None:

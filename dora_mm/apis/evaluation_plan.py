@@ -36,7 +36,8 @@ def plan_evaluations(data: Union[str, Path],
     found = _with_data(Path(data), only)
     parser = argparse.ArgumentParser()
     parser.add_argument(name, nargs='*', action=OptionsAction, dest='options')
-    for item in found:
+    # Several numbers may be of one.
+    for item in {item.config: item for item in found}.values():
         given = parser.parse_args([name, *options_of(item, options)])
         config = read_config(config_path(f'evaluation/{item.config}'))
         try:

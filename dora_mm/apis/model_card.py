@@ -11,9 +11,9 @@ from dora_mm.checkpoints.read_checkpoint import read_checkpoint
 from dora_mm.checkpoints.safe_load import sha256_of
 from dora_mm.engine.check_keys import RUNNER
 from dora_mm.models import build_backbone
-from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.counted import counted
 from dora_mm.utils.read_json import read_json
+from dora_mm.utils.write_text import write_text
 from .timm_folder import write_timm
 
 _CARD = """---
@@ -113,8 +113,7 @@ def write_card(source: Union[str, Path],
         videos=_videos(run),
         results=_results(Path(source), published),
         config=_config(checkpoint))
-    with atomic_file(folder / 'README.md') as file:
-        file.temporary.write_text(card)
+    write_text(folder / 'README.md', card)
     return folder
 
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Optional, Tuple, Union
 
-from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.read_json import read_json
+from dora_mm.utils.write_json import write_json
 
 # The first version knew no cuts.
 _VERSION = 2
@@ -194,8 +194,7 @@ class VideoManifest:
         data['cuts'] = self.cuts
         data['fps'] = f'{self.fps.numerator}/{self.fps.denominator}'
         data['digest'] = _digest(data)
-        with atomic_file(self.path_of(os.fspath(video_path))) as file:
-            file.temporary.write_text(json.dumps(data, indent=2) + '\n')
+        write_json(self.path_of(os.fspath(video_path)), data)
 
 
 def _read_cuts(cuts: Optional[list],

@@ -157,6 +157,17 @@ def spoil(path, name, value):
     torch.save(data, path)
 
 
+def assert_refused(path, folder, message):
+    """By all that reads weights."""
+    for work in (
+            lambda: load_backbone(path),
+            lambda: checkpoints.publish(path, folder / 'p', build_backbone),
+            lambda: checkpoints.convert(path, folder / 't', 'timm',
+                                        build_backbone)):
+        with pytest.raises(ValueError, match=message):
+            work()
+
+
 @pytest.mark.parametrize(('value', 'message'), [
     (torch.full((WIDTH, ), float('nan')), 'not finite.*got nan at'),
     (torch.ones(WIDTH + 1), r'must have the shape .* but got \(65,\)'),
@@ -170,13 +181,7 @@ def test_weights_that_cannot_be_are_refused(tmp_path, evaluate, image_set,
     make_run(path)
     spoil(path, 'teacher.backbone.layers.1.ln2.bias', value)
     message = rf'run\.pth: .*teacher.backbone.layers.1.ln2.bias.*{message}'
-    for work in (
-            lambda: load_backbone(path),
-            lambda: checkpoints.publish(path, tmp_path / 'p', build_backbone),
-            lambda: checkpoints.convert(path, tmp_path / 't', 'timm',
-                                        build_backbone)):
-        with pytest.raises(ValueError, match=message):
-            work()
+    assert_refused(path, tmp_path, message)
     with pytest.raises(ValueError, match=message):
         evaluate('knn_imagenet', path, image_set[0])
 
@@ -204,13 +209,7 @@ def test_numbers_that_are_no_weights_are_refused(tmp_path, change, message):
     weight = torch.load(path, weights_only=True)['state_dict'][name]
     spoil(path, name, change(weight))
     message = rf'run\.pth: {name} must be .* but got a tensor of {message}: t'
-    for work in (
-            lambda: load_backbone(path),
-            lambda: checkpoints.publish(path, tmp_path / 'p', build_backbone),
-            lambda: checkpoints.convert(path, tmp_path / 't', 'timm',
-                                        build_backbone)):
-        with pytest.raises(ValueError, match=message):
-            work()
+    assert_refused(path, tmp_path, message)
 
 
 def test_a_whole_model_takes_no_other_numbers_as_weights():

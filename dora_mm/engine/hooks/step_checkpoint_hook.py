@@ -6,7 +6,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
-from dora_mm.utils.atomic_file import atomic_file
+from dora_mm.utils.write_text import write_text
 
 
 @HOOKS.register_module()
@@ -93,8 +93,7 @@ class StepCheckpointHook(CheckpointHook):
             **self.args)
         if not is_main_process():
             return
-        with atomic_file(Path(runner.work_dir) / 'last_checkpoint') as file:
-            file.temporary.write_text(name)
+        write_text(Path(runner.work_dir) / 'last_checkpoint', name)
         for old in stale:
             path = self.file_backend.join_path(self.out_dir,
                                                self.filename_tmpl.format(old))
