@@ -1,7 +1,9 @@
 """Whether what a tool is going to write can be written, before its work."""
+import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, Union
+from typing import Iterator, Optional, Union
 
 
 def make_output_folder(name: str,
@@ -19,21 +21,16 @@ def make_output_folder(name: str,
     Raises:
         ValueError: With the option, what was given and the reason.
     """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        wanted, reason = 'a place that can be written to', error.strerror
-        if isinstance(error, (FileExistsError, NotADirectoryError)):
-            wanted, reason = 'a folder', 'a part of the path is a file'
-            if given is not None:
-                wanted = 'in a folder'
-        raise ValueError(f'{name} must be {wanted}, but got {given or folder} '
-                         f'({reason}): choose another') from error
+    with _refusing(name, given or folder,
+                   'a folder' if given is None else 'in a folder'):
+        _write_in(Path(folder))
 
 
 def check_output_folder(name: str, folder: Union[str, Path]) -> None:
-    """The same, and what was made is removed again.
+    """Refuse a folder in which nothing can be written; none is made.
+
+    Missing folders are tried beside their place, where no other process that
+    asks at the same time, such as another rank, can remove or see them.
 
     Args:
         name (str): Option or argument, for the message.
@@ -42,16 +39,14 @@ def check_output_folder(name: str, folder: Union[str, Path]) -> None:
     Raises:
         ValueError: With the option, the folder and the reason.
     """
-    folder = Path(folder)
-    missing = [p for p in (folder, *folder.parents) if not _is_there(p)]
-    try:
-        make_output_folder(name, folder)
-    finally:
-        for path in missing:
-            try:
-                path.rmdir()
-            except OSError:  # never made, or in use by another program
-                break
+    path = Path(os.path.abspath(folder))
+    there = next(p for p in (path, *path.parents) if os.path.lexists(p))
+    with _refusing(name, folder, 'a folder'):
+        if there == path:
+            _write_in(path)
+            return
+        with tempfile.TemporaryDirectory(prefix='.try-', dir=there) as trial:
+            _write_in(trial / path.relative_to(there))
 
 
 def check_output_file(name: str, path: Union[str, Path]) -> None:
@@ -86,8 +81,20 @@ def check_folder_name(name: str, value: str) -> None:
                          'take another')
 
 
-def _is_there(path: Path) -> bool:
+def _write_in(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
+@contextmanager
+def _refusing(name: str, value: Union[str, Path],
+              wanted: str) -> Iterator[None]:
+    """Turn an error of writing into one that names the argument."""
     try:
-        return path.exists()
-    except OSError:  # below a folder that cannot be read
-        return False
+        yield
+    except OSError as error:
+        reason = 'a part of the path is a file'
+        if not isinstance(error, (FileExistsError, NotADirectoryError)):
+            wanted, reason = 'a place that can be written to', error.strerror
+        raise ValueError(f'{name} must be {wanted}, but got {value} '
+                         f'({reason}): choose another') from error
