@@ -86,7 +86,7 @@ def visualize(args):
             name = claim_outputs(
                 folder, args.video, 'tracks', OUTPUTS, model=args.model)
         tracks = track_clip(model, clip.frames, args.seed)
-        times = [f'{index / clip.fps:.2f} s' for index in clip.indices]
+        times = [f'{time:.2f} s' for time in clip.seconds]
         titles = [
             f'{title}  frame {index}  {time}'
             for index, time in zip(clip.indices, times)
@@ -98,9 +98,9 @@ def visualize(args):
         write_png(folder / f'{name}_clip{number:03}_overview.png',
                   visualizer.draw_overview(clip.frames, tracks, times, title))
         panels += drawn
-        gaps = clip.indices[1:] - clip.indices[:-1]
-        seconds = (gaps[0] if len(gaps) else clip.fps) / clip.fps
-    write_mp4(folder / f'{name}_tracks.mp4', panels, float(seconds))
+        gaps = clip.seconds[1:] - clip.seconds[:-1]
+    write_mp4(folder / f'{name}_tracks.mp4', panels,
+              float(gaps.mean()) if len(gaps) else 1.)
     print(f'{counted(len(panels), "panel")} of '
           f'{counted(number + 1, "clip")} written to {folder}')
 

@@ -20,7 +20,7 @@ class Clip(NamedTuple):
     """Some frames of a video."""
     frames: np.ndarray  # (T, H, W, 3), uint8, RGB
     indices: np.ndarray  # (T,), frame numbers in the file
-    fps: float
+    seconds: np.ndarray  # (T,), when they are shown, from the film's first
 
 
 def clip_settings(cfg: Config) -> Dict[str, Any]:
@@ -56,8 +56,9 @@ def read_clips(video: Union[str, Path],
         num_clips (int): How many clips.
         start (float): Second at which the first one begins. Defaults to 0.
         clip_len (int): Frames in a clip, T. Defaults to 8.
-        frame_interval (float, optional): Seconds between frames. Defaults to
-            1 without ``frame_stride``.
+        frame_interval (float, optional): Seconds between frames, as many
+            frames as the mean rate makes of them. Defaults to 1 without
+            ``frame_stride``.
         frame_stride (int, optional): Frames from one frame to the next.
         square (bool): Take the largest central square of each frame. Defaults
             to True.
@@ -82,7 +83,7 @@ def read_clips(video: Union[str, Path],
             f'but got {num_clips}, {clip_len} and {start}: change them')
     reader = build_reader(str(video))
     try:
-        fps = reader.fps
+        fps, seconds = reader.fps, reader.index.seconds
         if frame_interval is None and frame_stride is None:
             frame_interval = 1.
         step = frame_stride
@@ -93,7 +94,7 @@ def read_clips(video: Union[str, Path],
                 f'frame_interval must be at least a frame of {video} '
                 f'({fps:g} frames per second), but got {frame_interval} '
                 'seconds, less than half a frame: make it longer')
-        first = round(start * fps)
+        first = int(np.searchsorted(seconds, start - 0.5 / fps))
         breaks = _breaks(video) if as_trained else []
         span = (clip_len - 1) * step
         starts = _find_starts(first, num_clips, span, step, breaks,
@@ -118,7 +119,7 @@ def read_clips(video: Union[str, Path],
             frames = reader.get_frames(indices)
             if square:
                 frames = _central_square(frames)
-            yield Clip(frames, indices, fps)
+            yield Clip(frames, indices, seconds[indices])
     finally:
         reader.close()
 

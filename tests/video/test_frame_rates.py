@@ -11,6 +11,7 @@ from dora_mm.datasets.evaluation.image_source import ImageSource
 from dora_mm.video.readers import build_reader
 from dora_mm.video.readers.mean_rate import mean_rate, round_rate
 from dora_mm.video.readers.probe_video import probe_video
+from dora_mm.visualization.clip_tracks import read_clips
 
 
 def write_times(path, times, rate):
@@ -67,6 +68,18 @@ def test_images_of_a_variable_rate_are_taken_by_time(recording):
         assert item['frame'] == shown
         assert item['seconds'] == pytest.approx(times[shown] / 1000)
         assert number_of(source.read(number)) == shown
+
+
+@pytest.mark.parametrize('start', [0, 7, 12.5])
+def test_clips_of_a_variable_rate_begin_by_time(recording, start):
+    """At 7 s a clip from 11.5 s was shown, with a wrong time at each frame."""
+    path, times = recording
+    clip, = read_clips(path, 1, start, 4, frame_stride=10, square=False)
+    assert abs(times[clip.indices[0]] / 1000 - start) <= .1
+    assert clip.seconds == pytest.approx(times[clip.indices] / 1000)
+    assert number_of(clip.frames[0]) == clip.indices[0]
+    with pytest.raises(ValueError, match='lower --start'):
+        next(read_clips(path, 1, 15.2, 4, frame_stride=10))
 
 
 def test_a_frame_that_is_shown_for_long_is_one_image(tmp_path):

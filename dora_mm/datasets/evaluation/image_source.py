@@ -206,15 +206,14 @@ class ImageSource:
             index = reader.index
             moments = np.arange(0, float(index.num_frames / index.fps),
                                 interval)
-            # Down: what is shown at a moment has begun. A rounding error more.
-            moments = (moments / float(index.time_base) + 1e-6).astype(int)
+            # What is shown at a moment has begun, but for a rounding error.
+            begun = np.searchsorted(index.seconds, moments + 1e-9, 'right')
             # A frame that is shown for long is one image.
-            for frame in np.unique(index.shown_at(moments)).tolist():
-                ticks = int(index.times[frame] - index.times[0])
+            for frame in np.unique(begun - 1).tolist():
                 self._add(
                     dict(
                         name=self.path.name,
                         frame=frame,
-                        seconds=float(ticks * index.time_base)), self.path)
+                        seconds=float(index.seconds[frame])), self.path)
         finally:
             reader.close()

@@ -79,7 +79,7 @@ class TrackPanelHook(Hook):
         step = runner.iter + 1
         for number, clip in enumerate(self.clips):
             tracks = track_clip(unwrap_model(runner.model), clip.frames)
-            times = [f'{index / clip.fps:.2f} s' for index in clip.indices]
+            times = [f'{time:.2f} s' for time in clip.seconds]
             title = f'iteration {step}'
             overview = self.visualizer.draw_overview(clip.frames, tracks,
                                                      times, title)

@@ -106,6 +106,16 @@ class VideoIndex:
         gap = times[-1] / (len(times) - 1)
         return bool(np.abs(times - even).max() > 1.5 * gap)
 
+    @cached_property
+    def seconds(self) -> np.ndarray:
+        """float64 (N, ), when each frame is shown, from the first one on.
+
+        At the mean rate where odd times do not tell.
+        """
+        if self.has_odd_times:
+            return np.arange(self.num_frames) / float(self.fps)
+        return (self.times - self.times[0]) * float(self.time_base)
+
     @property
     def seekable(self) -> bool:
         """Whether a seek finds the same frames as decoding from the start.
