@@ -1,5 +1,5 @@
 """benchmarks/wt_mini.py: equal arms, the first frames, one table."""
-import runpy
+import sys
 
 import pytest
 from clean_python import ROOT
@@ -8,7 +8,9 @@ from mmengine.config import Config
 from dora_mm.models import ModelLoader
 from dora_mm.utils.shipped_configs import config_path
 
-WT_MINI = runpy.run_path(str(ROOT / 'benchmarks/wt_mini.py'))
+sys.path.insert(0, str(ROOT / 'benchmarks'))
+import wt_mini  # noqa: E402 isort:skip
+
 # What the arms are meant to differ in, written out.
 DIFFERENCES = {
     'dora': {},
@@ -32,8 +34,8 @@ DIFFERENCES = {
 
 
 def arm(name, *options):
-    args = WT_MINI['parse_args'](['v.mp4', '--data', 'data', *options])
-    return WT_MINI['arm_config'](name, args, ['v.mp4'])
+    args = wt_mini.parse_args(['v.mp4', '--data', 'data', *options])
+    return wt_mini.arm_config(name, args, ['v.mp4'])
 
 
 def flat(config, prefix=''):
@@ -113,7 +115,7 @@ def test_first_frames_by_links(tmp_path):
             for t in range(5):
                 (folder / f'{t:05}.{ext}').write_text(f'{video} {t}')
     (data / 'cifar10_mini.tar').write_text('images')
-    args = WT_MINI['parse_args']([
+    args = wt_mini.parse_args([
         'v.mp4', '--data',
         str(data), '--davis-frames', '3', '--out-dir',
         str(tmp_path / 'out')
@@ -121,7 +123,7 @@ def test_first_frames_by_links(tmp_path):
     (data / 'davis/JPEGImages/480p/.DS_Store').write_text('')
     (data / 'davis/JPEGImages/480p/dog/.DS_Store').write_text('')
     for _ in range(2):  # again: nothing is in its way
-        short = WT_MINI['short_data'](args)
+        short = wt_mini.short_data(args)
         files = sorted(short.glob('davis/*/480p/*/*'))
         assert len(files) == 2 * 2 * 3
         for path in files:
@@ -139,13 +141,13 @@ def test_links_of_other_data_are_not_kept(tmp_path):
             folder.mkdir(parents=True)
             for t in range(3):
                 (folder / f'{t:05}.jpg').write_text(name)
-        args = WT_MINI['parse_args'](
+        args = wt_mini.parse_args(
             ['v.mp4', '--data', str(tmp_path / name), *out])
-        frames = WT_MINI['short_data'](args) / 'davis/JPEGImages/480p'
+        frames = wt_mini.short_data(args) / 'davis/JPEGImages/480p'
         assert [path.name for path in sorted(frames.iterdir())] == [*videos]
         assert {p.read_text() for p in frames.glob('*/*')} == {name}
         changed.append(frames.stat().st_ino)
-        WT_MINI['short_data'](args)
+        wt_mini.short_data(args)
         assert frames.stat().st_ino == changed[-1]  # what is right stays
 
 
@@ -166,9 +168,9 @@ def test_table_and_plot(tmp_path):
                         mean=18., better=2, sequences=2, verdict='better')))
         })
     figures = dict(dino=[dict(cls_rank=2.), dict(cls_rank=4.)])
-    lines = WT_MINI['table'](found, figures).splitlines()
+    lines = wt_mini.table(found, figures).splitlines()
     cells = [[c.strip() for c in line.split('|')[1:-1]] for line in lines]
-    assert {len(row) for row in cells} == {3 + len(WT_MINI['FIGURES'])}
+    assert {len(row) for row in cells} == {3 + len(wt_mini.FIGURES)}
     assert cells[0][:4] == ['arm', 'J&F', 'less dino', 'cls_rank']
     assert cells[2][:4] == ['dino', '42.00 ± 1.41', '', '3 ± 1.41']
     assert cells[3][:4] == [
@@ -177,7 +179,7 @@ def test_table_and_plot(tmp_path):
     assert cells[4][:3] == [
         'colour', '60.00', '+18.00, better on 2 of 2: better'
     ]
-    WT_MINI['plot'](found['metrics'], tmp_path / 'a.png')
+    wt_mini.plot(found['metrics'], tmp_path / 'a.png')
     assert (tmp_path / 'a.png').read_bytes()[:4] == b'\x89PNG'
 
 
