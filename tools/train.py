@@ -159,7 +159,7 @@ def check_files(cfg):
     Raises:
         ValueError: With the key of the config.
     """
-    from dora_mm.engine.check_keys import dotted
+    from dora_mm.engine.config_settings import dotted
     for key, path in dotted(cfg.to_dict()):
         if (key == 'load_from' or key.endswith('init_cfg.checkpoint')
             ) and path is not None and '://' not in path and not osp.isfile(

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from dora_mm.checkpoints import checkpoint_config, convert
 from dora_mm.checkpoints.read_checkpoint import read_checkpoint
 from dora_mm.checkpoints.safe_load import sha256_of
-from dora_mm.engine.check_keys import RUNNER
+from dora_mm.engine.config_settings import RUNNER
 from dora_mm.models import build_backbone
 from dora_mm.utils.counted import counted
 from dora_mm.utils.read_json import read_json

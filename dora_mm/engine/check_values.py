@@ -14,7 +14,7 @@ import mmengine.registry
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope, Registry
 
-from .check_keys import NAMES, REGISTRIES, Setting, dotted, walk_settings
+from .config_settings import NAMES, REGISTRIES, Setting, dotted, walk_settings
 
 _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 _WORDS = {

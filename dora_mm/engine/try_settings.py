@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
 
 from dora_mm.datasets.transforms import PackClipInputs, ReadClipJPEGs
-from .check_keys import dotted, walk_settings
+from .config_settings import dotted, walk_settings
 from .quiet_runner import QuietRunner, naming
 
 
