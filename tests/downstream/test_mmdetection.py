@@ -60,8 +60,6 @@ model['roi_head'] = dict(
     mask_head=dict(num_convs=1, conv_out_channels=32))
 for head in model['roi_head']['bbox_head']:
     head.update(fc_out_channels=64)
-# Nothing to recompute for: no gradient passes through a frozen backbone.
-activation_checkpointing = None
 train_cfg = dict(max_epochs=1)
 """
 

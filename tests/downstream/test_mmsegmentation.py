@@ -90,6 +90,18 @@ def test_upernet_learns_with_layerwise_rates(write_config, tmp_path):
     assert_layer_decay(run, base_lr=1e-2, rate=0.9, weight_decay=0.05)
 
 
+def test_layers_behind_frozen_ones_learn(write_config, published, tmp_path):
+    """mmengine's checkpointing gave none of them a gradient."""
+    run = train('mmseg', write_config(UPERNET), tmp_path / 'run',
+                '--cfg-options', 'model.backbone.frozen_stages=2',
+                'train_cfg.max_iters=2')
+    source = torch.load(published, weights_only=True)['state_dict']
+    for layer in range(12):
+        name = f'backbone.layers.{layer}.attn.qkv.weight'
+        same = torch.equal(run.checkpoint['state_dict'][name], source[name])
+        assert same == (layer < 2), name
+
+
 def test_linear_keeps_the_backbone_and_resumes(write_config, published,
                                                tmp_path):
     config = write_config(LINEAR)

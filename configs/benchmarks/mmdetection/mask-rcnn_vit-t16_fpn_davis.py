@@ -50,7 +50,7 @@ val_evaluator = dict(
 test_evaluator = val_evaluator
 
 model = dict(
-    backbone=dict(arch='deit-tiny', img_size=(144, 256)),
+    backbone=dict(arch='deit-tiny', img_size=(144, 256), with_cp=False),
     neck=[
         dict(
             type='dora_mm.ViTPyramid',
@@ -91,4 +91,3 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=max_epochs, val_interval=6)
 default_hooks = dict(logger=dict(interval=20))
-activation_checkpointing = None

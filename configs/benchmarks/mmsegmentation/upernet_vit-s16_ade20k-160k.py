@@ -21,7 +21,8 @@ norm_cfg = dict(type='SyncBN', requires_grad=True)
 
 model = dict(
     data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(drop_path_rate=0.1),
+    # Computes each layer again in the backward pass, as iBOT's runs do.
+    backbone=dict(drop_path_rate=0.1, with_cp=True),
     neck=dict(
         type='dora_mm.ViTPyramid', in_channels=embed_dims, norm_cfg=norm_cfg),
     decode_head=dict(
@@ -62,5 +63,3 @@ optim_wrapper = dict(
         norm_decay_mult=0.,
         bias_decay_mult=0.,
         flat_decay_mult=0.))
-# Recomputes what the backbone did, to save memory, as iBOT's runs do.
-activation_checkpointing = [f'backbone.layers.{i}' for i in range(12)]

@@ -46,7 +46,7 @@ test_dataloader = val_dataloader
 
 model = dict(
     data_preprocessor=dict(size=crop_size),
-    backbone=dict(arch='deit-tiny', img_size=128),
+    backbone=dict(arch='deit-tiny', img_size=128, with_cp=False),
     neck=dict(in_channels=embed_dims),
     decode_head=dict(
         in_channels=[embed_dims] * 4, channels=64, num_classes=num_classes),
@@ -61,4 +61,3 @@ param_scheduler = [
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 default_hooks = dict(
     logger=dict(interval=20), checkpoint=dict(interval=max_iters))
-activation_checkpointing = None

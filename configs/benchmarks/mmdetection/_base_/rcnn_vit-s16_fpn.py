@@ -37,6 +37,8 @@ model = dict(
         img_size=(800, 1008),
         patch_size=16,
         drop_path_rate=0.1,
+        # Computes each layer again in the backward pass, as iBOT's runs do.
+        with_cp=True,
         out_type='featmap',
         out_indices=[3, 5, 7, 11],
         final_norm=False,
@@ -124,5 +126,3 @@ model = dict(
             nms=dict(type='nms', iou_threshold=0.5),
             max_per_img=100,
             mask_thr_binary=0.5)))
-# Recomputes what the backbone did, to save memory, as iBOT's runs do.
-activation_checkpointing = [f'backbone.layers.{i}' for i in range(12)]
