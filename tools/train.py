@@ -273,7 +273,8 @@ def main(argv=None):
             try_settings(cfg)
     check_files(cfg)
     prepare_launch(cfg, get_device())
-    with hold_work_folder(cfg.work_dir), plain_checkpoints(args.trust):
+    with hold_work_folder(cfg.work_dir,
+                          cfg.launcher), plain_checkpoints(args.trust):
         choose_checkpoint(cfg)
         runner = (
             naming('runner_type', RUNNERS.build)(cfg)

@@ -3,6 +3,23 @@ import os
 
 from mmengine.config import Config, ConfigDict
 
+# Where each launcher of mmengine says which of the processes one is.
+_RANKS = dict(
+    pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+
+
+def rank_of(launcher: str) -> int:
+    """Which process of a run this is, before the processes have joined.
+
+    Args:
+        launcher (str): As for the Runner. Of 'none' there is one process,
+            whatever the environment says: srun starts several such runs.
+
+    Returns:
+        int: From 0; the process 0 writes what a run has once.
+    """
+    return int(os.environ.get(_RANKS.get(launcher, ''), 0))
+
 
 def set_dataloader_defaults(loader: ConfigDict) -> None:
     """Fill in what the config leaves open, as mmpretrain does.

@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import logging
 import os
 import re
@@ -11,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Union
 
-from .check_output import make_output_folder
+from .hold_folder import hold_folder
+from .launch import rank_of
 from .read_json import read_json
 from .write_json import write_json
 
@@ -24,7 +24,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
+def hold_work_folder(work_dir: Union[str, Path],
+                     launcher: str = 'none') -> Iterator[None]:
     """Let one run at a time write into a folder.
 
     The main process of a run keeps ``.run.json`` there, with host, process,
@@ -38,13 +39,14 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
 
     Args:
         work_dir (str | Path): The folder, made if it is missing.
+        launcher (str): What started the processes, see :func:`rank_of`.
+            Defaults to 'none', where each process is a run of its own.
 
     Raises:
         ValueError: If another run holds the folder, or it is a file.
         OSError: If the disk is full.
     """
-    rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
-    if rank != '0':
+    if rank_of(launcher):
         parent = os.getppid()
         threading.Thread(
             target=_end_with, args=(parent, ), daemon=True).start()
@@ -52,9 +54,8 @@ def hold_work_folder(work_dir: Union[str, Path]) -> Iterator[None]:
             yield
         return
     folder = Path(work_dir)
-    make_output_folder('--work-dir', folder)
     path = folder / '.run.json'
-    with _one_at_a_time(folder):
+    with hold_folder('--work-dir', folder):
         mine = _take(path)
     for leftover in folder.glob('.*'):
         if _LEFTOVER.fullmatch(leftover.name):
@@ -113,24 +114,6 @@ def _end_if_full(folder: Path) -> Iterator[None]:
         ) from error
     finally:
         logging.FileHandler.handleError = before
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let nobody else look and take meanwhile, where the disk can do that.
-
-    The folder itself is locked, so nothing is left behind. Some network file
-    systems cannot: there two runs that start within milliseconds both run.
-    """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:
-            pass
-        yield
-    finally:
-        os.close(handle)
 
 
 def _take(path: Path) -> dict:

@@ -22,9 +22,8 @@ from dora_mm.utils.work_folder import hold_work_folder
 
 
 @pytest.fixture(autouse=True)
-def one_rank(monkeypatch):
-    for name in ('RANK', 'SLURM_PROCID', 'TORCHELASTIC_RUN_ID'):
-        monkeypatch.delenv(name, raising=False)
+def no_torchrun(monkeypatch):
+    monkeypatch.delenv('TORCHELASTIC_RUN_ID', raising=False)
 
 
 HOLDER = ('import sys, time\n'
@@ -88,9 +87,32 @@ def test_of_runs_that_start_at_once_one_runs(tmp_path, monkeypatch):
             process.join()
 
 
+@pytest.mark.parametrize('launcher, name', [
+    ('pytorch', 'RANK'),
+    ('slurm', 'SLURM_PROCID'),
+    ('mpi', 'OMPI_COMM_WORLD_RANK'),
+])
+def test_ranks_of_one_run_take_one_lock(tmp_path, monkeypatch, launcher, name):
+    """Those of mpirun were refused, as runs of their own."""
+    for rank, locked in ((1, False), (0, True)):
+        monkeypatch.setenv(name, str(rank))
+        with hold_work_folder(tmp_path / launcher, launcher):
+            assert (tmp_path / launcher / '.run.json').exists() == locked
+
+
+@pytest.mark.parametrize('name', ['RANK', 'SLURM_PROCID'])
+def test_runs_that_srun_started_are_runs(tmp_path, monkeypatch, name):
+    """The second one took no lock, and both wrote."""
+    monkeypatch.setenv(name, '1')
+    with hold_work_folder(tmp_path):
+        with pytest.raises(ValueError, match='must not be in use'):
+            with hold_work_folder(tmp_path):
+                pass
+
+
 RANK = ('import os, sys, time\n'
         'from dora_mm.utils.work_folder import hold_work_folder\n'
-        'with hold_work_folder(sys.argv[1]):\n'
+        'with hold_work_folder(sys.argv[1], "pytorch"):\n'
         '    path = f"{sys.argv[1]}/rank{os.environ[\'RANK\']}"\n'
         '    open(path + ".tmp", "w").write(str(os.getpid()))\n'
         '    os.rename(path + ".tmp", path)\n'
