@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.check_output import check_folder_name, check_output_folder
+from dora_mm.utils.hold_folder import hold_folder
 from dora_mm.utils.newest_checkpoint import newest_checkpoint
 from dora_mm.utils.number_options import integer
 from dora_mm.utils.options_action import OptionsAction
@@ -291,6 +292,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     check_output_folder('--out-dir', args.out_dir)
     plan_evaluations(args.data, args.only, args.evaluation_options,
                      '--evaluation-options')
+    with hold_folder('--out-dir', args.out_dir):
+        ablate(args)
+
+
+def ablate(args: argparse.Namespace) -> None:
+    """Train, evaluate and compare what the command line names."""
     arms: Dict[str, Dict[str, str]] = {name: {} for name in args.arms}
     arms.update((untrained_of(name), {}) for name in args.untrained)
     for name, source in args.arms.items():

@@ -28,8 +28,9 @@ from mmengine.config import Config
 
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options, option_words)
-from dora_mm.utils.check_output import check_folder_name, check_output_folder
+from dora_mm.utils.check_output import check_folder_name
 from dora_mm.utils.checkpoint_options import add_key_option
+from dora_mm.utils.hold_folder import hold_folder
 from dora_mm.utils.number_options import integer
 from dora_mm.utils.read_json import read_json
 from dora_mm.utils.run_main import run_main
@@ -124,6 +125,9 @@ def run(item, checkpoint, args, folder):
         print(f'{name}: kept from {folder}\n', end='', flush=True)
         return read_value(item, folder)
     print(f'{name}: running\n', end='', flush=True)
+    # Not behind the program: what ends this one in between would leave the
+    # new number to the old owner.
+    known.unlink(missing_ok=True)
     command = [
         sys.executable,
         Path(__file__).with_name('test.py'),
@@ -198,12 +202,18 @@ def evaluate(args):
     """Run everything and write the table.
 
     Raises:
+        ValueError: Another process is writing to the folder.
         RuntimeError: When the rest is done: some evaluations failed.
     """
     from dora_mm.apis.evaluation_plan import plan_evaluations
-    from dora_mm.evaluation.results_table import plot_table, text_table
     found = plan_evaluations(args.data, args.only, args.cfg_options)
-    check_output_folder('--out-dir', args.out_dir)
+    with hold_folder('--out-dir', args.out_dir):
+        evaluate_planned(found, args)
+
+
+def evaluate_planned(found, args):
+    """What :func:`evaluate` has found."""
+    from dora_mm.evaluation.results_table import plot_table, text_table
     out, rows, failed = Path(args.out_dir), [], {}
     columns = list(dict.fromkeys(args.names))
     for item in found:

@@ -11,13 +11,16 @@ devices, or processes on a CPU: torchrun --nproc_per_node N tools/test.py ...
 import argparse
 import os
 import os.path as osp
+from contextlib import nullcontext
 
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
 from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
-from dora_mm.utils.launch import prepare_launch, set_dataloader_defaults
+from dora_mm.utils.hold_folder import hold_folder
+from dora_mm.utils.launch import (prepare_launch, rank_of,
+                                  set_dataloader_defaults)
 from dora_mm.utils.options_action import OptionsAction
 from dora_mm.utils.read_config import read_config
 from dora_mm.utils.run_main import run_main
@@ -168,10 +171,14 @@ def main(argv=None):
     check_output_folder('--work-dir', cfg.work_dir)
     prepare_launch(cfg, get_device())
     cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
-    with plain_checkpoints(args.trust):
+    # Masks of two evaluations would mix, and one that is refused removes its
+    # log, which is that of another of the same second.
+    held = nullcontext() if rank_of(cfg.launcher) else hold_folder(
+        '--work-dir', cfg.work_dir)
+    with held, plain_checkpoints(args.trust):
         metrics = QuietRunner.from_cfg(cfg).test()
-    if is_main_process():
-        report(metrics, args, cfg)
+        if is_main_process():
+            report(metrics, args, cfg)
 
 
 if __name__ == '__main__':

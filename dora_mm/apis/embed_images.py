@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from dora_mm.datasets.evaluation.image_source import ImageSource
 from dora_mm.evaluation.progress import progress
 from dora_mm.models.evaluators.check_image_memory import check_image_memory
+from dora_mm.utils.hold_folder import hold_folder
 from dora_mm.utils.pixels import RGB_MEAN, RGB_STD
 from dora_mm.utils.write_json import write_json
 
@@ -60,8 +61,8 @@ def embed_images(source: ImageSource,
 
     Raises:
         ValueError: If an option is wrong, the folder has features of
-            something else, an image cannot be read, or features are not
-            finite. What is done is kept.
+            something else or another process writes there, an image cannot be
+            read, or features are not finite. What is done is kept.
     """
     if feature not in FEATURES:
         raise ValueError(f'feature must be one of {", ".join(FEATURES)}, but '
@@ -77,21 +78,21 @@ def embed_images(source: ImageSource,
         raise ValueError(f'size must be a multiple of {patch} pixels, a '
                          f'patch, but got {size}: change it')
     check_image_memory(size, batch_size, backbone)
-    store = _Store(
-        Path(out_dir), len(source),
-        dict(
-            facts or {},
-            source=str(source.path.resolve()),
-            images_sha256=source.digest(),
-            feature=feature,
-            size=size,
-            upright=True))
-    if store.done < len(source):
-        backbone.to(device).eval()
-        for rows in _features(source, store.done, backbone, feature, size,
-                              batch_size, num_workers, device):
-            store.add(rows)
-        store.finish(source.items)
+    identity = dict(
+        facts or {},
+        source=str(source.path.resolve()),
+        images_sha256=source.digest(),
+        feature=feature,
+        size=size,
+        upright=True)
+    with hold_folder('--out-dir', out_dir):
+        store = _Store(Path(out_dir), len(source), identity)
+        if store.done < len(source):
+            backbone.to(device).eval()
+            for rows in _features(source, store.done, backbone, feature, size,
+                                  batch_size, num_workers, device):
+                store.add(rows)
+            store.finish(source.items)
     return store.path
 
 
@@ -193,7 +194,6 @@ class _Store:
     def add(self, rows: np.ndarray) -> None:
         """Append the features of a batch."""
         if self._rows is None:
-            self._part.parent.mkdir(parents=True, exist_ok=True)
             self._rows = np.lib.format.open_memmap(
                 self._part, 'w+', np.float32, (self._size, *rows.shape[1:]))
         self._rows[self.done:self.done + len(rows)] = rows

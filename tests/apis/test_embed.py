@@ -9,6 +9,7 @@ import pytest
 import torch
 from clean_python import ROOT
 from PIL import Image
+from torch import nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 from video_factory import read_number, write_video
@@ -74,6 +75,36 @@ def test_features_are_those_of_each_image_alone(folder, backbone, tmp_path,
         dense=tokens[:, 1:].reshape(5, 2, 2, -1))
     np.testing.assert_allclose(rows, expected[feature], atol=1e-4)
     assert rows.dtype == np.float32 and len(list(tmp_path.iterdir())) == 2
+
+
+def test_one_process_writes_at_a_time(folder, backbone, tmp_path):
+    """A second emptied the rows of the first, which was said to be whole."""
+    source = ImageSource(folder)
+    right, _ = embed(source, backbone, tmp_path / 'right')
+
+    class Calls(nn.Module):
+        """What to call for each batch, the backbone from then on."""
+        patch_size = backbone.patch_size
+
+        def __init__(self, *calls):
+            super().__init__()
+            self.calls = list(calls)
+
+        def forward(self, images):
+            return (self.calls.pop(0) if self.calls else backbone)(images)
+
+    def begin_again(images):
+        """The same command, killed in its second batch."""
+        with pytest.raises((ValueError, ZeroDivisionError)) as ended:
+            embed(source, Calls(backbone, lambda _: 1 / 0), tmp_path / 'out')
+        refusals.append(str(ended.value))
+        return backbone(images)
+
+    refusals = []
+    rows, _ = embed(source, Calls(backbone, backbone, begin_again),
+                    tmp_path / 'out')
+    np.testing.assert_array_equal(rows, right)
+    assert '--out-dir must not be in use' in refusals[0]
 
 
 def test_photos_are_turned_upright(backbone, tmp_path):

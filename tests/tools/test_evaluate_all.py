@@ -15,6 +15,7 @@ from warm_python import run_warm, warm_interpreter
 
 from dora_mm.evaluation.results_table import (EVALUATIONS, plot_table,
                                               text_table)
+from dora_mm.utils.hold_folder import hold_folder
 from dora_mm.utils.shipped_configs import list_configs
 
 ROWS = [
@@ -244,6 +245,34 @@ def test_a_damaged_result_is_measured_again(evaluate_all, calls, tmp_path):
     path, = (tmp_path / 'out/colour').glob('*/results.json')
     path.write_text('{"metrics":')
     assert evaluate_all('colour') == (['colour'], [[2]])
+
+
+def test_a_number_without_an_owner_is_measured_again(evaluate_all, calls,
+                                                     tmp_path, monkeypatch):
+    """Killed between the number and its owner: the old owner got it."""
+    files = [tmp_path / f'{name}.pth' for name in 'ab']
+    for file in files:
+        file.write_bytes(b'weights')
+    run = subprocess.run
+    assert evaluate_all(files[0], '--names', 'x') == (['x'], [[1]])
+
+    def end_behind(*args, **kwargs):
+        run(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, 'run', end_behind)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_all(files[1], '--names', 'x')
+    monkeypatch.setattr(subprocess, 'run', run)
+    assert evaluate_all(files[0], '--names', 'x') == (['x'], [[3]])
+
+
+def test_one_at_a_time(evaluate_all, calls, tmp_path):
+    """What one measured was kept as that of the checkpoint of another."""
+    with hold_folder('--out-dir', tmp_path / 'out'):
+        with pytest.raises(ValueError, match='--out-dir must not be in use'):
+            evaluate_all('colour')
+    assert not calls
 
 
 def test_options_of_one_evaluation(evaluate_all, calls, data, tmp_path):
