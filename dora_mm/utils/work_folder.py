@@ -2,7 +2,6 @@ import errno
 import logging
 import os
 import re
-import socket
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Iterator, Union
 from .hold_folder import hold_folder
 from .launch import rank_of
 from .read_json import read_json
+from .this_host import this_host
 from .write_json import write_json
 
 # Seconds between two heartbeats, and without one after which a lock of
@@ -31,8 +31,8 @@ def hold_work_folder(work_dir: Union[str, Path],
     The main process of a run keeps ``.run.json`` there, with host, process,
     start and a heartbeat, and removes what a killed run left half saved. The
     lock of a process that has ended does not count. Whether a process of
-    another host runs cannot be seen: its lock counts until its heartbeat is
-    two minutes old. Other ranks take no lock.
+    another host or container runs cannot be seen: its lock counts until its
+    heartbeat is two minutes old. Other ranks take no lock.
 
     Where the disk is full the run ends, also if only a line of a log could not
     be written, with what could not be written and what is kept.
@@ -128,7 +128,7 @@ def _take(path: Path) -> dict:
         print(f'{path.parent}: the run of process {owner["pid"]} on '
               f'{owner["host"]} was ended; its lock is taken over')
     mine = dict(
-        host=socket.gethostname(),
+        host=this_host(),
         pid=os.getpid(),
         born=_birth(os.getpid()),
         since=time.strftime('%Y-%m-%d %H:%M:%S'))
@@ -157,7 +157,7 @@ def _read(path: Path) -> dict:
 
 
 def _is_alive(owner: dict) -> bool:
-    if owner['host'] == socket.gethostname():
+    if owner['host'] == this_host():
         born = _birth(owner['pid'])
         return born is not None and born == owner.get('born')
     return time.time() - owner['beat'] < STALE

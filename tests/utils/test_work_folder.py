@@ -173,6 +173,16 @@ def test_a_lock_of_another_host_counts_while_it_beats(tmp_path, age, is_free):
                 pass
 
 
+def test_a_run_in_another_container_is_not_seen(tmp_path, monkeypatch):
+    """With the host's name, its process seemed to have ended."""
+    with hold_work_folder(tmp_path):
+        monkeypatch.setattr(os, 'readlink', lambda path: 'pid:[7]')
+        monkeypatch.setattr(work_folder, '_birth', lambda pid: None)
+        with pytest.raises(ValueError, match='must not be in use'):
+            with hold_work_folder(tmp_path):
+                pass
+
+
 def test_a_full_disk_is_told_with_what_is_kept(tmp_path):
     """A write says no name, and a line of a log was lost with a traceback."""
     (tmp_path / 'last_checkpoint').write_text('iter_3.pth')

@@ -3,6 +3,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.video.readers.open_film import open_film
 
 # deface hands pictures as RGB to FFmpeg, which would not say by which matrix
@@ -48,28 +49,29 @@ def deface_video(path: str, folder: Path) -> str:
             frames of the original.
     """
     target = folder / 'defaced.mp4'
-    if target.exists():
-        return str(target)
-    temporary = folder / 'defacing.mp4'
-    temporary.unlink(missing_ok=True)
+    if not target.exists():
+        with atomic_file(target) as file:
+            _run_deface(path, file.temporary)
+    return str(target)
+
+
+def _run_deface(path: str, target: Path) -> None:
     command = [
         find_deface(), '--output',
-        str(temporary), '--ffmpeg-config',
+        str(target), '--ffmpeg-config',
         json.dumps(_ENCODER), path
     ]
     done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode or not temporary.exists():
+    if done.returncode or not target.exists():
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise ValueError(f'deface failed on {path!r} with status '
                          f'{done.returncode}: {" ".join(lines[-3:])}')
-    before, after = _num_packets(path), _num_packets(str(temporary))
+    before, after = _num_packets(path), _num_packets(str(target))
     if before != after:
         raise ValueError(
             f'deface made {after} frames of the {before} of {path!r}, as it '
             'does where the frame rate varies. Prepare the video without '
             '--deface, run deface on the result and prepare that')
-    temporary.replace(target)
-    return str(target)
 
 
 def _num_packets(path: str) -> int:

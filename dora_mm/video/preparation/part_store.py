@@ -1,8 +1,8 @@
 import hashlib
 import json
+import operator
 import os
 import shutil
-import socket
 import time
 import uuid
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from dora_mm.utils.read_json import read_json
+from dora_mm.utils.this_host import this_host
 from dora_mm.video.file_identity import file_identity
 from dora_mm.video.readers.saved_arrays import load_arrays, save_arrays
 from dora_mm.video.readers.warn import warn
@@ -166,10 +166,8 @@ class PartStore:
             bool: Whether this is the one.
         """
         path = self.lock_path
-        owner = json.dumps([socket.gethostname(), os.getpid()])
-        mine = _create(path, owner)
-        if not mine and _is_stale(path):
-            mine = _take_away(path) and _create(path, owner)
+        owner = json.dumps([this_host(), os.getpid()])
+        mine = _create(path, owner) or _take_over(path, owner)
         try:
             yield mine
         finally:
@@ -210,16 +208,39 @@ def _create(path: Path, text: str) -> bool:
     return True
 
 
-def _is_stale(path: Path) -> bool:
-    """Whether the owner was killed, as far as this machine can tell."""
-    if not path.exists():
+def _take_over(path: Path, owner: str) -> bool:
+    """Replace a file whose owner was killed; of several that try one succeeds.
+
+    One at a time may: who has made a link to the file. It may have been
+    replaced since it was looked at.
+    """
+    claim = path.with_name('.assembling.lock')
+    temporary = path.with_name(f'.{uuid.uuid4().hex}')
+    try:
+        found = path.read_bytes()
+        if not _was_killed(found):
+            return False
+        os.link(path, claim)
+    except (FileExistsError, FileNotFoundError):
         return False
-    owner = read_json(path)
-    if not isinstance(owner, list) or len(owner) != 2 or not isinstance(
-            owner[1], int):
+    try:
+        if claim.read_bytes() != found:
+            return False
+        temporary.write_text(owner)
+        os.replace(temporary, path)
+    finally:
+        claim.unlink(missing_ok=True)
+    return True
+
+
+def _was_killed(owner: bytes) -> bool:
+    """Whether an owner was, as far as this machine can tell."""
+    try:
+        host, pid = json.loads(owner)
+        pid = operator.index(pid)
+    except (ValueError, TypeError, RecursionError):
         return True  # damaged: it was written whole
-    host, pid = owner
-    if host != socket.gethostname():
+    if host != this_host():
         return False
     try:
         os.kill(pid, 0)
@@ -228,14 +249,3 @@ def _is_stale(path: Path) -> bool:
     except PermissionError:
         pass
     return False
-
-
-def _take_away(path: Path) -> bool:
-    """Remove a file; of several that try one succeeds."""
-    grave = path.with_name(f'.{uuid.uuid4().hex}')
-    try:
-        os.rename(path, grave)
-    except FileNotFoundError:
-        return False
-    grave.unlink()
-    return True

@@ -3,10 +3,10 @@ import json
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +17,7 @@ from clean_python import run
 from mmengine.logging import MMLogger
 from video_factory import numbered_frame, write_video
 
+from dora_mm.utils.this_host import this_host
 from dora_mm.video.preparation import disk_space, video_preparation
 from dora_mm.video.preparation.disk_space import DiskSpace
 from dora_mm.video.preparation.part_store import PartStore
@@ -365,13 +366,33 @@ def test_lock(tmp_path):
     # Its owner was killed.
     dead = subprocess.Popen(['true'])
     dead.wait()
-    store.lock_path.write_text(json.dumps([socket.gethostname(), dead.pid]))
+    store.lock_path.write_text(json.dumps([this_host(), dead.pid]))
     with store.lock() as mine:
         assert mine
     # On another machine nobody can tell.
     store.lock_path.write_text(json.dumps(['elsewhere', dead.pid]))
     with store.lock() as mine:
         assert not mine
+
+
+def test_a_lock_is_taken_over_once(tmp_path, monkeypatch):
+    """Who looked before another took it over removed the other's."""
+    store, taken = PartStore(tmp_path, {}), []
+    store.lock_path.write_text(json.dumps([this_host(), 7]))
+
+    def kill(pid, number):
+        """Another process is faster, in the middle of our look."""
+        if not taken:
+            taken.append(None)
+            taken[0] = stack.enter_context(store.lock())
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, 'kill', kill)
+    with ExitStack() as stack:
+        with store.lock() as mine:
+            assert taken == [True] and not mine
+        assert store.lock_path.exists()
+    assert os.listdir(tmp_path) == []
 
 
 def test_shards_of_one_file(tmp_path, prepare, monkeypatch, numbers):

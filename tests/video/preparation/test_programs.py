@@ -1,6 +1,8 @@
 """yt-dlp and deface, by stand-ins on the PATH."""
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from video_factory import write_video
@@ -75,6 +77,26 @@ def test_deface_is_its_own_step(tmp_path, fake_program):
     assert (tmp_path / 'calls').read_text() == 'x\n'
 
 
+def test_deface_in_two_processes(tmp_path, fake_program):
+    """The second removed the file that the first was writing."""
+    source = write_video(tmp_path / 'walk.mp4', 40)
+    folder, first, fifo = (tmp_path / name for name in ('to', 'one', 'fifo'))
+    folder.mkdir()
+    os.mkfifo(fifo)
+    # As a program that has its output open from begin to end.
+    fake_program(
+        'deface', f'''exec 3> "$2"
+if [ ! -e {first} ]; then : > {first}; cat {fifo} > /dev/null; fi
+cat {source} >&3''')
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(deface_video, source, folder)
+        with open(fifo, 'w'):  # it is open when the first reads
+            deface_video(source, folder)
+        assert slow.result() == str(folder / 'defaced.mp4')
+    assert os.listdir(folder) == ['defaced.mp4']
+    assert Path(slow.result()).read_bytes() == Path(source).read_bytes()
+
+
 def test_deface_that_fails(tmp_path, fake_program):
     source = write_video(tmp_path / 'walk.mp4', 40)
     fake_program('deface', 'echo no memory >&2; exit 3')
@@ -85,3 +107,4 @@ def test_deface_that_fails(tmp_path, fake_program):
     with pytest.raises(ValueError, match='39 frames of the 40'):
         deface_video(source, tmp_path)
     assert not (tmp_path / 'defaced.mp4').exists()
+    assert not list(tmp_path.glob('.*.mp4'))
