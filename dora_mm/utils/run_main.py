@@ -1,14 +1,22 @@
+import os
 import sys
+import time
 from typing import Callable
 
+from .write_json import write_json
+
 SENTENCES = (ValueError, RuntimeError, OSError, ImportError)
+# In what a rank gets from gloo or NCCL when another one has ended.
+_CONSEQUENCES = ('gloo/transport', 'ncclRemoteError')
 
 
 def run_main(main: Callable[[], object]) -> None:
     """Run a tool so that what went wrong is the last line on the screen.
 
     A mistake of the user is one sentence; the traceback above it is shown with
-    ``--traceback``, which every tool takes beside its own options.
+    ``--traceback``, which every tool takes beside its own options. torchrun,
+    which prints more below, is given the sentence to end with; not that of a
+    rank which only notices that another one has ended.
 
     Args:
         main (Callable): The tool; it reads ``sys.argv``. A number that it
@@ -38,7 +46,23 @@ def _without_traceback(main: Callable[[], object]) -> object:
         message = message or type(error).__name__
     except Exception as error:
         message = _reason(error)
+    if os.environ.get('TORCHELASTIC_ERROR_FILE'):
+        message = _tell_torchrun(message)
     raise SystemExit(f'error: {message}')
+
+
+def _tell_torchrun(message: str) -> str:
+    """Leave a sentence where torchrun looks for it; what to print."""
+    if any(words in message for words in _CONSEQUENCES):
+        return 'another rank has ended: see its error'
+    # Of the ranks that ended in one second torchrun would take the first.
+    times = dict(timestamp=str(int(time.time()) - 1))
+    try:
+        write_json(os.environ['TORCHELASTIC_ERROR_FILE'],
+                   dict(message=dict(message=message, extraInfo=times)))
+    except OSError:
+        pass  # it is printed as well
+    return message
 
 
 def _reason(error: BaseException) -> str:
