@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator
 
 import torch.nn as nn
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
@@ -112,6 +112,20 @@ class QuietRunner(Runner):
         loop = super().build_train_loop(*args, **kwargs)
         check_train_loader(loop.dataloader)
         return loop
+
+    def load_or_resume(self) -> None:
+        """See mmengine's ``Runner``; every rank loads what the first does.
+
+        Each has looked for the newest checkpoint, at another moment and
+        perhaps on another machine.
+        """
+        own = [self._load_from, self._resume]
+        chosen = own.copy()
+        broadcast_object_list(chosen)
+        if chosen != own:
+            self._load_from, self._resume = chosen
+            self.cfg.load_from, self.cfg.resume = chosen
+        super().load_or_resume()
 
     def resume(self, *args: Any, **kwargs: Any) -> None:
         """See mmengine's ``Runner``, which says how many epochs are over."""
