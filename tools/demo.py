@@ -108,7 +108,7 @@ def demo(video: Optional[str], out_dir: Optional[str]) -> None:
     step('publish the backbone')
     checkpoint = out / (out / 'last_checkpoint').read_text()
     for path in out.glob('backbone_*.pth'):
-        path.unlink()
+        path.unlink(missing_ok=True)
     run('publish', checkpoint, out / 'backbone.pth')
     step('draw the tracked objects')
     run('visualize', files[0], checkpoint, '--out-dir', out / 'tracks',

@@ -1,9 +1,13 @@
+import fcntl
 import json
+import os
 import re
 from pathlib import Path
-from typing import Union
+from typing import Dict, Union
 
-from .write_json import write_json
+# The open records of this process, by path: each is locked until the process
+# ends, or claims it once more.
+_records: Dict[Path, int] = {}
 
 
 def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
@@ -11,7 +15,8 @@ def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
     """Reserve the names ``{stem}_*`` in a folder for what is made of a file.
 
     ``{stem}_{kind}.json`` records the file and the facts. What an earlier run
-    has made of the file is removed, so that all is of one run.
+    has made of the file is removed, so that all is of one run. Until the
+    process ends no other one gets the names.
 
     Args:
         folder (str | Path): Of the outputs, made if need be.
@@ -27,17 +32,20 @@ def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
 
     Raises:
         ValueError: If the folder has such outputs of another file with this
-            name, or prepared videos, among which a drawn film would be
-            trained on.
+            name, another process is making them, or it has prepared videos,
+            among which a drawn film would be trained on.
     """
     source, folder = Path(source).resolve(), Path(folder)
     if any(folder.glob('*.mp4.json')):
         raise ValueError('--out-dir must be a folder without prepared videos, '
                          f'but got {folder}: choose another folder')
-    record = folder / f'{source.stem}_{kind}.json'
-    if record.is_file():
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder.resolve() / f'{source.stem}_{kind}.json'
+    handle = _lock(record, kind, source.stem)
+    text = os.pread(handle, os.fstat(handle).st_size, 0)
+    if text:  # of an earlier run
         try:
-            owner = json.loads(record.read_text()).get('source')
+            owner = json.loads(text).get('source')
         except (ValueError, AttributeError):
             owner = 'a file of another program'
         if owner != str(source):
@@ -48,5 +56,27 @@ def claim_outputs(folder: Union[str, Path], source: Union[str, Path],
         for path in folder.iterdir():
             if re.fullmatch(f'{re.escape(source.stem)}_({names})', path.name):
                 path.unlink()
-    write_json(record, dict(source=str(source), **facts))
+    text = json.dumps(dict(source=str(source), **facts), indent=2) + '\n'
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, text.encode(), 0)
     return source.stem
+
+
+def _lock(record: Path, kind: str, stem: str) -> int:
+    """Open a record that no other process has, made if need be."""
+    if record in _records:
+        os.close(_records.pop(record))
+    # Written in place: the lock is of this file, not of one that replaces it.
+    handle = os.open(record, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(
+            f'--out-dir must not be in use, but got {record.parent}, where '
+            f'another process is writing the {kind} of {stem}: choose another '
+            'folder, or wait until that has ended') from None
+    except OSError:  # some network file systems cannot lock
+        pass
+    _records[record] = handle
+    return handle

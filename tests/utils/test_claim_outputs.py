@@ -1,5 +1,7 @@
 """Pictures of one video never replace those of another."""
 import json
+import multiprocessing
+import os
 
 import pytest
 
@@ -49,3 +51,41 @@ def test_outputs_are_of_one_run(tmp_path):
     claim_outputs(out, walk, 'tracks', NAMES)
     assert {path.name for path in out.iterdir()} == kept | {
         'walk_tracks.json', 'walk_clip1_tracks.json'}
+
+
+@pytest.mark.parametrize('names', ['aa', 'ab'])
+def test_one_process_at_a_time_makes_them(tmp_path, names):
+    """Both got the names; one removed what the other was removing."""
+    context = multiprocessing.get_context('fork')
+    meeting, said = context.Barrier(2, timeout=60), context.Queue()
+    rounds = range(20)
+
+    def run(name):
+        for number in rounds:
+            out = tmp_path / str(number)
+            meeting.wait()
+            try:
+                word = claim_outputs(out, tmp_path / name / 'walk.mp4',
+                                     'tracks', NAMES)
+            except (ValueError, OSError) as error:
+                word = str(error)
+            said.put((number, word))
+            meeting.wait()
+
+    for number in rounds:
+        (tmp_path / str(number)).mkdir()
+        if names == 'aa':  # with what an earlier run has left
+            (tmp_path / str(number) / 'walk_tracks.json').write_text(
+                json.dumps(dict(source=str(tmp_path / 'a/walk.mp4'))))
+            for clip in range(30):
+                (tmp_path / str(number) / f'walk_clip{clip}.png').touch()
+    processes = [context.Process(target=run, args=name) for name in names]
+    for process in processes:
+        process.start()
+    found = [said.get(timeout=120) for _ in rounds for _ in names]
+    for process in processes:
+        process.join()
+    for number in rounds:
+        refusal, word = sorted(word for n, word in found if n == number)
+        assert word == 'walk' and refusal.startswith('--out-dir must ')
+        assert os.listdir(tmp_path / str(number)) == ['walk_tracks.json']

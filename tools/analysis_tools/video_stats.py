@@ -118,6 +118,8 @@ def analyse(args):
         reader.close()
     cuts = shot_cuts(args.video)
     summary = summarise(samples, cuts, seconds)
+    plot(samples, cuts, folder / f'{name}_stats.png')
+    # Last, as it takes the place of the record that holds the names.
     write_json(
         folder / f'{name}_stats.json',
         dict(
@@ -125,7 +127,6 @@ def analyse(args):
             summary=summary,
             cuts=cuts,
             samples=samples))
-    plot(samples, cuts, folder / f'{name}_stats.png')
     for key, value in summary.items():
         print(f'{key:20} {value:10.2f}')
     print(f'written to {folder}')
