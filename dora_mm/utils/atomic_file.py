@@ -33,9 +33,10 @@ def atomic_file(path: Union[str, Path]) -> Iterator[SimpleNamespace]:
         _sync(temporary)
         os.replace(temporary, file.path)
     except OSError as error:
-        if error.filename in (None, str(temporary)):  # a write has no name
-            error.filename = str(file.path)
-        raise
+        if not error.errno or error.filename not in (None, str(temporary)):
+            raise
+        # A write says no name, and an error of PyAV takes none.
+        raise OSError(error.errno, error.strerror, str(file.path)) from error
     finally:
         temporary.unlink(missing_ok=True)
     _sync(path.parent)  # the rename itself survives a power cut

@@ -135,12 +135,9 @@ class VideoPreparation:
         except FileNotFoundError:
             # The same command, started twice: the other process has put the
             # parts together and removed them.
-            manifest = find_finished(self.path, self.identity, self.settings,
-                                     False)
-            # With --overwrite it may be the result that is to be replaced.
-            if manifest is None or self.overwrite:
+            manifest, waits_for = self._made_by_another(), ''
+            if manifest is None:
                 raise
-            waits_for = ''
         except ValueError:
             self.store.remove_if_empty()
             raise
@@ -169,6 +166,9 @@ class VideoPreparation:
         self._encode(source, segments, pool, disk)
         missing = self._load(segments).count(None)
         if missing:
+            manifest = self._made_by_another()
+            if manifest is not None:
+                return manifest, ''
             self.store.remove_if_empty()
             return None, (f'{missing} of {len(segments)} segments, which '
                           'other jobs encode')
@@ -181,9 +181,20 @@ class VideoPreparation:
                     f'remove {str(self.store.lock_path)!r} and try again')
             parts = self._load(segments)
             if None in parts:  # somebody has put them together and removed
-                return find_finished(self.path, self.identity, self.settings,
-                                     False), 'another process'
+                return self._made_by_another(), 'another process'
             return self._finish(source, parts, pool), ''
+
+    def _made_by_another(self) -> Optional[VideoManifest]:
+        """Of the result that is wanted, if it is there by now.
+
+        The other process has removed the parts; not those that this one has
+        written since.
+        """
+        manifest = find_finished(self.path, self.identity, self.settings,
+                                 overwrite=True)
+        if manifest is not None:
+            self.store.remove()
+        return manifest
 
     def _add_cuts(self, manifest: VideoManifest,
                   pool: Executor) -> VideoManifest:

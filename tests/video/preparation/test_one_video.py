@@ -375,6 +375,33 @@ def test_lock(tmp_path):
         assert not mine
 
 
+@pytest.mark.parametrize('folder_stays', [False, True])
+@pytest.mark.parametrize('overwrite', [False, True])
+def test_the_same_command_in_two_processes(tmp_path, prepare, monkeypatch,
+                                           overwrite, folder_stays):
+    """The slower one failed with an AttributeError, or called the finished
+    video one that waits for other jobs, and left its parts behind."""
+    source, first = write_video(tmp_path / 'walk.mp4', 120), []
+    if overwrite:
+        prepare(source, short_side=48)
+    last = num_segments(source) - 1
+
+    def encode(job, progress):
+        if job.segment.number == last and not first:
+            first.append(None)
+            first[0] = prepare(source, overwrite=overwrite)
+            if folder_stays:  # it was not empty when it was to be removed
+                job.store.folder.mkdir()
+        return encode_segment(job, progress)
+
+    monkeypatch.setattr(video_preparation, 'encode_segment', encode)
+    second = prepare(source, overwrite=overwrite)
+    assert second.status == first[0].status == 'prepared'
+    assert second.manifest == first[0].manifest
+    assert sorted(os.listdir(tmp_path / 'out')) == ['walk.mp4',
+                                                    'walk.mp4.json']
+
+
 def test_a_lock_is_taken_over_once(tmp_path, monkeypatch):
     """Who looked before another took it over removed the other's."""
     store, taken = PartStore(tmp_path, {}), []
