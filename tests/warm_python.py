@@ -57,7 +57,8 @@ class WarmProcess:
         Path(self._folder.name, 'request').write_text(json.dumps(request))
         with open(pipe, 'w') as requests:  # a short line is written as one
             requests.write(f'{self._folder.name}\n')
-        self.pid = int(self._wait_for('pid', 60))
+        # A loaded machine takes a minute for what the server imports.
+        self.pid = int(self._wait_for('pid', 300))
 
     def _wait_for(self, name, timeout):
         path = Path(self._folder.name, name)

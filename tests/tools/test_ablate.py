@@ -250,7 +250,7 @@ def test_jobs_side_by_side(programs, tmp_path, monkeypatch):
     def meet(command, stdout=None, **_):
         if Path(command[1]).name == 'train.py':
             assert stdout == subprocess.DEVNULL
-            meeting.wait(timeout=30)
+            meeting.wait(timeout=300)
         else:
             assert command[command.index('--jobs') + 1] == '2'
         return run(command, stdout=stdout)

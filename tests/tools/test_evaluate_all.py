@@ -183,7 +183,7 @@ def test_jobs_side_by_side(evaluate_all, calls, tmp_path, monkeypatch):
 
     def last_first(command, stdout, **_):
         name = Path(command[3]).stem
-        assert done[chr(ord(name) + 1)].wait(timeout=30)
+        assert done[chr(ord(name) + 1)].wait(timeout=300)
         found = run(command, stdout=stdout)
         done[name].set()
         return found

@@ -125,7 +125,7 @@ def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(
         process = start(*command)
         wait_for_iterations(process, log, number)
         os.kill(process.pid, how)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == -how
     finish(start(*command))
     check_first_words(finish(whole), *(tmp_path / 'whole').glob('*/*.log'))
@@ -204,7 +204,7 @@ def test_killed_worker_ends_the_run_with_the_reason(write_config, tmp_path):
                     '--work-dir', tmp_path / 'killed')
     wait_for_iterations(process, tmp_path / 'killed.jsonl', 3)
     os.kill(children(process)[0], signal.SIGKILL)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     # PyTorch says one or the other, whichever it notices first.
     assert re.search(
@@ -222,7 +222,7 @@ def test_truncated_file_ends_the_run_with_the_reason(write_config, tmp_path,
                     '--work-dir', tmp_path / 'cut')
     wait_for_iterations(process, tmp_path / 'cut.jsonl', 3)
     os.truncate(video, 1000)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert f'cannot read {video!r}' in output
     assert re.search('error: .*(in a row|max_share)', output)

@@ -246,17 +246,17 @@ def test_decoder_that_spins_is_left_behind(video_dir, caplog):
     MMLogger.get_instance('spinning').addHandler(caplog.handler)
     reader = DecordReader(str(video_dir / 'good.mp4'), timeout=0.2)
     release = threading.Event()
-    calls = []
+    calls, ended = [], []
 
     def spin(indices):
         calls.append(indices)
-        release.wait(60)
+        release.wait(600)
+        ended.append(indices)
 
     reader._read = spin
-    start = time.monotonic()
     assert read_number(reader.get_frames([4])[0]) == 4
     assert read_number(reader.get_frames([5])[0]) == 5
-    assert time.monotonic() - start < 5
+    assert not ended  # nothing has waited for it
     assert calls == [[4]]  # not tried again
     assert caplog.text.count('good.mp4') == 1
     assert 'no answer within 0.2 seconds' in caplog.text
@@ -340,7 +340,7 @@ def run_in_fork(func):
             os._exit(0 if func() else 1)
         finally:
             os._exit(2)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:

@@ -126,7 +126,7 @@ def browse(args):
         number += 1
     shown = number
     while (folder / f'clip{number:03}.png').exists():  # of an earlier run
-        (folder / f'clip{number:03}.png').unlink()
+        (folder / f'clip{number:03}.png').unlink(missing_ok=True)
         number += 1
     print(f'{counted(shown, "clip")} written to {folder}')
 
