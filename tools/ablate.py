@@ -10,7 +10,8 @@ from. The first is the reference: the table has means and their spread over
 seeds, and differences from the reference, paired over the sequences of a video
 benchmark; a difference below two standard deviations of the seeds is called
 none. One seed of all arms is trained and evaluated before the next; where
-trainings fail, the others of the seed are finished before it ends. May be
+trainings fail, the others of the seed are finished before it ends. What
+tools/train.py would refuse is refused before anything is trained. May be
 killed: the same command goes on where it stopped. Evaluations are those of
 tools/evaluate_all.py, and so are --data, --only and --evaluation-options.
 Written to --out-dir after each seed: ablation.txt and ablation.json.
@@ -18,10 +19,11 @@ Written to --out-dir after each seed: ablation.txt and ablation.json.
 import argparse
 import hashlib
 import json
+import runpy
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.check_output import check_folder_name, check_output_folder
@@ -38,6 +40,8 @@ from dora_mm.utils.write_json import write_json
 from dora_mm.utils.write_text import write_text
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from dora_mm.evaluation.results_table import Evaluation
 
 TOOLS = Path(__file__).resolve().parent
@@ -124,8 +128,12 @@ def check_model_names(args: argparse.Namespace) -> None:
                              f'their seeds, but got {name} twice: rename one')
 
 
-def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
-    """Write the config of one run: the arm's with seed and options."""
+def plan_run(args: argparse.Namespace, name: str,
+             seed: int) -> Tuple[Path, 'Config']:
+    """Where the config of one run is written, and the config.
+
+    It is the arm's, with seed and options.
+    """
     from dora_mm.engine.merge_options import merge_options
     cfg = read_config(args.arms[name])
     merge_options(cfg, args.cfg_options)
@@ -133,9 +141,35 @@ def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
     # A changed config is another run, and an equal one the same file.
     digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()[:8]
     folder = Path(args.out_dir) / 'runs' / f'{name}_s{seed}_{digest}'
-    path = folder / 'config.py'
+    return folder / 'config.py', cfg
+
+
+def check_arm(args: argparse.Namespace, name: str) -> None:
+    """Refuse an arm that tools/train.py would refuse when its turn comes.
+
+    Raises:
+        ValueError: Naming the arm, with what tools/train.py says.
+    """
+    train = runpy.run_path(str(TOOLS / 'train.py'))
+    options = train['parse_args']([args.arms[name]])
+    # Of the seeds only the size can be wrong.
+    options.cfg_options = {
+        **(args.cfg_options or {}), 'randomness.seed': max(args.seeds)
+    }
+    try:
+        plans = [plan_run(args, name, seed) for seed in args.seeds]
+        # What has been trained needs its videos no more.
+        if not all(trained(path) for path, _ in plans):
+            train['prepare'](options)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'arm {name}: {error}') from error
+
+
+def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
+    """Write the config of one run, if it is not there."""
+    path, cfg = plan_run(args, name, seed)
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
             cfg.dump(file.temporary)
     return path
@@ -292,6 +326,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     check_output_folder('--out-dir', args.out_dir)
     plan_evaluations(args.data, args.only, args.evaluation_options,
                      '--evaluation-options')
+    for name in (name for name in args.arms if args.arms[name] != 'colour'):
+        check_arm(args, name)
     with hold_folder('--out-dir', args.out_dir):
         ablate(args)
 

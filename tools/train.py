@@ -239,19 +239,22 @@ def merge_args(cfg, args):
     return cfg
 
 
-def main(argv=None):
-    """Train the model that the command line names.
+def prepare(args):
+    """Read the config of a run, and refuse what cannot train on this machine.
+
+    Args:
+        args (argparse.Namespace): Options of :func:`parse_args`.
+
+    Returns:
+        Config: As the Runner gets it. No data is opened, nothing is written.
 
     Raises:
         ValueError: The config file or an option is wrong.
     """
-    args = parse_args(argv)
     cfg = read_config(args.config)  # before what takes seconds to import
     from mmengine.device import get_device
-    from mmengine.registry import RUNNERS
 
     from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
-    from dora_mm.engine.quiet_runner import QuietRunner, naming
     from dora_mm.engine.try_settings import try_settings
     cfg = merge_args(cfg, args)
     for name in NEEDED:
@@ -272,6 +275,22 @@ def main(argv=None):
         with plain_checkpoints(args.trust):
             try_settings(cfg)
     check_files(cfg)
+    return cfg
+
+
+def main(argv=None):
+    """Train the model that the command line names.
+
+    Raises:
+        ValueError: The config file or an option is wrong.
+    """
+    args = parse_args(argv)
+    cfg = prepare(args)
+    from mmengine.device import get_device
+    from mmengine.registry import RUNNERS
+
+    from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
+    from dora_mm.engine.quiet_runner import QuietRunner, naming
     prepare_launch(cfg, get_device())
     with hold_work_folder(cfg.work_dir,
                           cfg.launcher), plain_checkpoints(args.trust):

@@ -13,6 +13,7 @@ import torch
 from clean_python import ROOT
 
 from dora_mm.evaluation.compare_arms import arms_table, compare_arms
+from dora_mm.utils.shipped_configs import config_path
 
 NAMES = ('bear', 'car', 'dog')
 
@@ -76,6 +77,13 @@ def data(tmp_path):
 
 
 @pytest.fixture
+def video(tmp_path):
+    """An option of the demo configs, whose video is not there."""
+    (tmp_path / 'v.mp4').touch()  # never opened
+    return f'train_dataloader.dataset.video={tmp_path / "v.mp4"}'
+
+
+@pytest.fixture
 def programs(monkeypatch):
     """train.py and evaluate_all.py in a few lines; what ran."""
     ran = []
@@ -114,14 +122,14 @@ def programs(monkeypatch):
     return ran
 
 
-def test_command_and_again(programs, tmp_path, capsys):
+def test_command_and_again(programs, video, tmp_path, capsys):
     main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
     command = [
         'dino=dino/vit-t16_demo', 'dora=dora/vit-t16_demo', 'floor=colour',
         '--untrained', 'dino', '--seeds', '0', '2', '--data',
         str(tmp_path), '--out-dir',
         str(tmp_path / 'out'), '--evaluation-options', OPTION,
-        '--cfg-options', 'model.neck.out_channels=64'
+        '--cfg-options', video, 'model.neck.out_channels=64'
     ]
     main(command)
     # a seed of all arms is finished before the next
@@ -147,8 +155,10 @@ def test_command_and_again(programs, tmp_path, capsys):
 
     # Nothing is trained twice but what changed, and no table of one seed takes
     # the place of that of two.
+    (tmp_path / 'v.mp4').unlink()  # no training needs it any more
     main(command)
     assert programs[6:] == [ran[5]]
+    (tmp_path / 'v.mp4').touch()
     main([*command[:-1], 'model.neck.out_channels=128'])
     assert programs[7:] == ran
     # A run is trained again where its checkpoint or its stamp is lost.
@@ -221,8 +231,57 @@ def test_failures_and_mistakes(programs, tmp_path, monkeypatch, capsys):
     assert not programs and not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize(('second', 'message'), [
+    ('evaluation/davis2016', 'got no train_dataloader in .*davis2016.py: '
+     'name a config that trains'),
+    ('{tmp}/gone.py', 'config must be a file, but got .*gone.py'),
+    ('{tmp}/broken.py', 'with SyntaxError'),
+    ('{tmp}/two.py', r"video must be files .*'no.mp4'.*: check the path"),
+])
+def test_an_arm_that_cannot_train(programs, video, tmp_path, second, message):
+    """Was found when the arms before it had been trained."""
+    main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
+    (tmp_path / 'broken.py').write_text('a = = 3')
+    demo = config_path('dora/vit-t16_demo.py')
+    (tmp_path / 'one.py').write_text(f"""_base_ = {demo!r}
+train_dataloader = dict(dataset=dict(video={str(tmp_path / 'v.mp4')!r}))""")
+    (tmp_path / 'two.py').write_text(f"""_base_ = {demo!r}
+train_dataloader = dict(dataset=dict(video='no.mp4'))""")
+    with pytest.raises(ValueError, match=f'^arm b: .*{message}'):
+        main([
+            f'a={tmp_path}/one.py', f'b={second.format(tmp=tmp_path)}',
+            '--data',
+            str(tmp_path), '--out-dir',
+            str(tmp_path / 'out')
+        ])  # yapf: disable
+    assert not programs and not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(('option', 'message'), [
+    ('mdoel.head.epsilon=1', 'got mdoel.head.epsilon: did you mean model'),
+    ('model.head.epsilon=-1', 'model.head.epsilon must be above 0'),
+])
+def test_options_that_no_arm_can_have(programs, video, tmp_path, option,
+                                      message):
+    main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
+    with pytest.raises(ValueError, match=f'^arm a: .*{message}'):
+        main([
+            'a=dora/vit-t16_demo', '--cfg-options', video, option, '--data',
+            str(tmp_path), '--out-dir',
+            str(tmp_path / 'out')
+        ])  # yapf: disable
+    with pytest.raises(ValueError, match=r'^arm a: .*between 0 and 2\*\*32'):
+        main([
+            'a=dora/vit-t16_demo', '--cfg-options', video, '--seeds', '1',
+            f'{2**32}', '--data',
+            str(tmp_path), '--out-dir',
+            str(tmp_path / 'out')
+        ])  # yapf: disable
+    assert not programs and not (tmp_path / 'out').exists()
+
+
 @pytest.mark.parametrize('jobs', '12')
-def test_trainings_that_fail(programs, tmp_path, monkeypatch, jobs):
+def test_trainings_that_fail(programs, video, tmp_path, monkeypatch, jobs):
     """Each is named, those behind it are trained, and nothing is compared."""
     main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
     run = subprocess.run
@@ -235,14 +294,14 @@ def test_trainings_that_fail(programs, tmp_path, monkeypatch, jobs):
         main([
             *arms, '--jobs', jobs, '--data',
             str(tmp_path), '--out-dir',
-            str(tmp_path / 'out')
+            str(tmp_path / 'out'), '--cfg-options', video
         ])  # yapf: disable
     trained, = tmp_path.rglob('trained.json')
     assert trained.parent.name.startswith('b_s0_')
     assert programs == ['train b_s0']
 
 
-def test_jobs_side_by_side(programs, tmp_path, monkeypatch):
+def test_jobs_side_by_side(programs, video, tmp_path, monkeypatch):
     """Runs of a seed meet, and each keeps its own checkpoint."""
     main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
     meeting, run = threading.Barrier(2), subprocess.run
@@ -260,7 +319,8 @@ def test_jobs_side_by_side(programs, tmp_path, monkeypatch):
         'a=dino/vit-t16_demo', 'b=dora/vit-t16_demo', '--seeds', '1',
         '--jobs', '2', '--data',
         str(tmp_path), '--out-dir',
-        str(tmp_path / 'out'), '--evaluation-options', OPTION
+        str(tmp_path / 'out'), '--evaluation-options', OPTION,
+        '--cfg-options', video
     ])  # yapf: disable
     arms = json.loads((tmp_path / 'out/ablation.json').read_text())['arms']
     for name in 'ab':
