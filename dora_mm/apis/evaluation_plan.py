@@ -1,5 +1,6 @@
 """Which evaluations are run, and with which settings."""
 import argparse
+from difflib import get_close_matches
 from pathlib import Path
 from typing import List, Optional, Sequence, Union
 
@@ -33,6 +34,8 @@ def plan_evaluations(data: Union[str, Path],
         ValueError: If there is data for none, or not for one of ``only``; or
             an option does not fit an evaluation, or fits none that is run.
     """
+    for option in options:
+        _check_config(option, name)
     found = _with_data(Path(data), only)
     parser = argparse.ArgumentParser()
     parser.add_argument(name, nargs='*', action=OptionsAction, dest='options')
@@ -70,6 +73,14 @@ def options_of(item: Evaluation, options: Sequence[str]) -> List[str]:
         for option, (config, _, own) in zip(options, named)
         if config == item.config or config not in _KNOWN
     ]
+
+
+def _check_config(option: str, name: str) -> None:
+    config, colon, _ = option.partition('=')[0].partition(':')
+    if colon and config not in _KNOWN:  # no key has a colon
+        near = ', '.join(get_close_matches(config, _KNOWN, 3, 0.))
+        raise ValueError(f'{name} must have the name of an evaluation before '
+                         f"':', but got {option}: the nearest ones are {near}")
 
 
 def _with_data(root: Path, only: Optional[Sequence[str]]) -> List[Evaluation]:
