@@ -40,7 +40,7 @@ def parse_args(args=None):
         '--num-clips',
         type=integer(1),
         default=1,
-        help='clips, one after the other (default: 1)')
+        help='most clips, one after the other (default: 1)')
     parser.add_argument(
         '--interval',
         type=positive,

@@ -2,6 +2,7 @@
 
 Letters: T frames, K objects, H heads, N patches, S side in pixels.
 """
+import logging
 from pathlib import Path
 from typing import (Any, Dict, Iterator, List, NamedTuple, Optional, Sequence,
                     Tuple, Union)
@@ -9,6 +10,7 @@ from typing import (Any, Dict, Iterator, List, NamedTuple, Optional, Sequence,
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from torch import nn
 
 from dora_mm.utils.counted import counted
@@ -53,7 +55,8 @@ def read_clips(video: Union[str, Path],
 
     Args:
         video (str | Path): The file.
-        num_clips (int): How many clips.
+        num_clips (int): How many clips; of a video that has fewer all, with a
+            warning.
         start (float): Second at which the first one begins. Defaults to 0.
         clip_len (int): Frames in a clip, T. Defaults to 8.
         frame_interval (float, optional): Seconds between frames, as many
@@ -71,8 +74,8 @@ def read_clips(video: Union[str, Path],
         Clip: One clip at a time.
 
     Raises:
-        ValueError: If the file is missing or too short, or a number is out
-            of range.
+        ValueError: If the file is missing or shorter than one clip, or a
+            number is out of range.
     """
     if not Path(video).is_file():
         raise ValueError(
@@ -99,21 +102,24 @@ def read_clips(video: Union[str, Path],
         span = (clip_len - 1) * step
         starts = _find_starts(first, num_clips, span, step, breaks,
                               reader.num_frames)
-        if len(starts) < num_clips:
-            needed = first + (num_clips * clip_len - 1) * step + 1
+        wanted = (f'of {counted(clip_len, "frame")}, {step} apart, from frame '
+                  f'{first} on')
+        if not starts:
             frames = (reader.num_frames - 1 - first) // step + 1
             remedy = f'{frames} of a clip fit: {shorter}'
             if breaks:
                 remedy = f'cuts and excluded stretches aside: {shorter}'
-            if starts:
-                remedy = f'give --num-clips {len(starts)} (num_clips) or less'
             elif frames < 1:
                 remedy = 'lower --start (start)'
             raise ValueError(
-                f'{video} has {counted(reader.num_frames, "frame")}, but '
-                f'{counted(num_clips, "clip")} of '
-                f'{counted(clip_len, "frame")}, {step} apart, from frame '
-                f'{first} on need {needed}: {remedy}')
+                f'{video} has {counted(reader.num_frames, "frame")}, but a '
+                f'clip {wanted} needs {first + span + 1}: {remedy}')
+        if len(starts) < num_clips:
+            print_log(
+                f'{video} has {counted(len(starts), "clip")} {wanted}: so '
+                f'many are taken, not num_clips={num_clips}',
+                logger='current',
+                level=logging.WARNING)
         for begin in starts:
             indices = begin + np.arange(clip_len) * step
             frames = reader.get_frames(indices)

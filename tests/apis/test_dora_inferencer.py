@@ -104,8 +104,8 @@ def test_published_backbone_has_no_tracks(inferencer, run, tmp_path):
     ('no.mp4', {}, 'no.mp4 is not a file'),
     (5, {}, 'inputs must be .* but 5 is not a file'),
     (np.zeros((8, 8)), {}, r'but got float64 \(8, 8\)'),
-    ('v.mp4', dict(num_frames=9), '9 frames, 10 apart, from frame 0 on need '
-     '81: 2 of a clip fit: lower .*num_frames'),
+    ('v.mp4', dict(num_frames=9), '9 frames, 10 apart, from frame 0 on '
+     'needs 81: 2 of a clip fit: lower .*num_frames'),
     ('bad.png', {}, 'bad.png cannot be decoded'),
 ])
 def test_mistakes_are_named(inferencer, tmp_path, inputs, options, message):

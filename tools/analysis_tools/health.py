@@ -40,7 +40,7 @@ def parse_args(args=None):
         '--num-clips',
         type=integer(1),
         default=16,
-        help='clips of each video, one after the other (default: 16)')
+        help='most clips of each video, one after the other (default: 16)')
     parser.add_argument(
         '--start',
         type=not_negative,

@@ -33,8 +33,8 @@ class HealthHook(Hook):
             reach over no shot cut.
         interval (int): Iterations from one time to the next. The last
             iteration counts as well. Defaults to 1000.
-        num_clips (int): Clips of each video, one after the other. Defaults
-            to 16.
+        num_clips (int): Clips of each video, one after the other; of a video
+            that has fewer all. Defaults to 16.
         start (float): Second at which the first one begins. Defaults to 0.
 
     Raises:

@@ -25,7 +25,8 @@ class TrackPanelHook(Hook):
             the run trains with.
         interval (int): Iterations from one time to the next. Defaults to
             1000.
-        num_clips (int): Clips, one after the other. Defaults to 1.
+        num_clips (int): Clips, one after the other; of a video that has fewer
+            all. Defaults to 1.
         start (float): Second at which the first one begins. Defaults to 0.
         cell (int): Pixels of a picture in a panel. Defaults to 128.
 
