@@ -46,4 +46,4 @@ def load_or_replace(load: Callable[[int, int], dict], index: int, seed: int,
     raise RuntimeError(
         f'{counted(len(failures), "clip")} in a row cannot be decoded, more '
         f'than max_replacements={max_replacements}. {remedy}:\n' +
-        '\n'.join(failures))
+        '\n'.join(dict.fromkeys(failures)))

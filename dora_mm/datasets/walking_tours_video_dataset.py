@@ -177,7 +177,8 @@ class WalkingToursVideoDataset(Dataset):
 
         Raises:
             IndexError: If the index is out of range.
-            RuntimeError: If all the replacements cannot be decoded either.
+            RuntimeError: If all the replacements cannot be decoded either, or
+                a file is no longer the one that was opened first.
         """
         if not isinstance(item, tuple):
             item = (item, torch.randint(2**63 - 1, ()).item())

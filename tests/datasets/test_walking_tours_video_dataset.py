@@ -1,5 +1,6 @@
 import logging
 import math
+import os
 import pickle
 import shutil
 import tracemalloc
@@ -235,6 +236,26 @@ def test_replacement_is_deterministic_counted_and_logged(fake_files, caplog):
     assert record.levelno == logging.WARNING
     assert 'a.mp4' in record.message and 'frame 7' in record.message
     assert 'Mend' in record.message
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_a_video_that_changes_under_a_run_ends_it(tmp_path, num_workers):
+    """Clip after clip was replaced, and a worker named each nine times."""
+    for name in 'abc':
+        write_video(tmp_path / f'{name}.mp4', 40)
+    dataset = WalkingToursVideoDataset(
+        tmp_path,
+        clip_len=2,
+        frame_stride=1,
+        pipeline=[dict(type='dora_mm.LoadClipFromVideo')])
+    os.utime(tmp_path / 'b.mp4', ns=(0, 0))
+    clips = iter(
+        DataLoader(
+            dataset, batch_size=None, shuffle=False, num_workers=num_workers))
+    for _ in range(38):  # of a.mp4
+        assert next(clips)['num_replaced'] == 0
+    with pytest.raises(RuntimeError, match="b.mp4' must stay as it is while"):
+        next(clips)
 
 
 def test_number_of_replacements_is_bounded(fake_files):

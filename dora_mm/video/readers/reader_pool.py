@@ -4,7 +4,6 @@ from typing import Dict, Optional
 
 from dora_mm.video.file_identity import file_identity
 from .build_reader import build_reader, choose_reader, reader_class
-from .video_decode_error import VideoDecodeError
 from .video_info import VideoInfo
 from .video_reader import VideoReader
 
@@ -64,13 +63,13 @@ class ReaderPool:
         """Refuse a file that is no longer the one that was checked.
 
         Its clips were counted in the old one, and processes that opened it
-        earlier still read that.
+        earlier still read that. So no other clip takes the place of one.
 
         Args:
             path (str): The file.
 
         Raises:
-            VideoDecodeError: If it was checked, and has changed since.
+            RuntimeError: If it was checked, and has changed since.
         """
         known = self._identities.get(path)
         if known is None:
@@ -80,10 +79,10 @@ class ReaderPool:
         except OSError:
             return  # which the reader says
         if found != known:
-            raise VideoDecodeError(
-                path, 'it has been replaced or changed since the run began',
-                'End the run, which may go on with --resume, and leave videos '
-                'alone while it trains')
+            raise RuntimeError(
+                f'{path!r} must stay as it is while a run reads it, but it '
+                'has been replaced or changed since the run began: leave the '
+                'videos alone, and go on with --resume')
 
     def get(self, path: str) -> VideoReader:
         """Reader of a file, open if it was used lately.
@@ -95,7 +94,7 @@ class ReaderPool:
             VideoReader: The reader, owned by the pool.
 
         Raises:
-            VideoDecodeError: See :meth:`check_unchanged`; of a file that is
+            RuntimeError: See :meth:`check_unchanged`; of a file that is
                 opened.
         """
         if self._pid != os.getpid():
