@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dora_mm.utils.architecture_options import ACTIVATIONS, SAID
 from .layout_architecture import inferred
-from .layouts import LAYOUTS, bare_state, without_wrappers
+from .layouts import LAYOUTS, plain_state
 from .run_config import checkpoint_config
 from .tensors import CheckpointTensors
 from .weight_kind import weight_kind
@@ -216,8 +216,7 @@ def _own_module(checkpoint: Mapping, layout: str, group: str,
     prefix = LAYOUTS[layout][group].prefix
     fit(module, {
         name[len(prefix):]: value
-        for name, value in ((without_wrappers(str(key)), value)
-                            for key, value in bare_state(checkpoint).items())
+        for name, value in plain_state(checkpoint).items()
         if name.startswith(prefix)
     }, 'the checkpoint')
     return module

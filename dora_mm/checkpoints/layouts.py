@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
+from torch import Tensor
+
 NETWORKS = ('student', 'teacher')
 # A row is a module or parameter of a backbone, a column the code that names it
 # so. A name that ends in a separator goes on with 'weight' and 'bias', # is
@@ -102,6 +104,13 @@ LAYOUTS: Dict[str, Dict[str, Place]] = {
 }
 
 
+# Entries in which programs keep a state dict: mmengine, timm, MAE, DeiT and
+# BEiT, DeepSpeed, and averages of timm, DeiT and RT-DETR. What mmengine's
+# EMAHook keeps beside state_dict, ema_state_dict, is not the average.
+_WRAPPERS = ('state_dict', 'model', 'module', 'model_state_dict',
+             'state_dict_ema', 'model_ema', 'ema')
+
+
 def sniff(checkpoint: Any) -> str:
     """Tell the layout of a loaded checkpoint.
 
@@ -136,7 +145,8 @@ def sniff(checkpoint: Any) -> str:
         'the layout of the checkpoint is not known; its first keys are '
         f'{names[:5]}. Known: files of DINO or DoRA (student/teacher), '
         'runner checkpoints of dora_mm, ViT backbones of mmpretrain, mmseg '
-        'and timm, and folders of Hugging Face')
+        'and timm, and folders of Hugging Face. Of another file save the '
+        "weights of one ViT under 'state_dict', named as timm does")
 
 
 def without_wrappers(name: str) -> str:
@@ -148,29 +158,64 @@ def without_wrappers(name: str) -> str:
 
 
 def wrapper_of(checkpoint: Mapping) -> Optional[str]:
-    """The entry of a file that holds its state dict; None if there is none."""
-    return next((name for name in ('state_dict', 'model')
-                 if isinstance(checkpoint.get(name), Mapping)), None)
+    """The entry of a file that holds its state dict; None if there is none.
+
+    Raises:
+        ValueError: If several do.
+    """
+    found = [
+        name for name in _WRAPPERS
+        if isinstance(checkpoint.get(name), Mapping)
+    ]
+    if len(found) > 1:  # some may be settings
+        found = [n for n in found if _holds_weights(checkpoint[n])]
+    if len(found) > 1:
+        both = ' and '.join(map(repr, found))
+        average = ', weights and their moving average' if any(
+            'ema' in name for name in found) else ''
+        raise ValueError(f'the checkpoint must hold one network, but got '
+                         f'{both}{average}: save the one you want in a file '
+                         "of its own, under 'state_dict'")
+    return next(iter(found), None)
+
+
+def _holds_weights(entry: Mapping) -> bool:
+    """Whether it is a state dict, or a dict that may hold one."""
+    return any(
+        isinstance(value, Tensor) or name in _WRAPPERS
+        for name, value in entry.items())
 
 
 def bare_state(checkpoint: Mapping) -> Mapping:
     """The state dict of a file that holds one, wrapped up to three times.
 
     Raises:
-        ValueError: If there is a moving average of it, too.
+        ValueError: If there are several, see :func:`wrapper_of`.
     """
     state = checkpoint
     for _ in range(3):  # a dict can hold itself
         name = wrapper_of(state)
         if name is None:
             break
-        if isinstance(state.get(f'{name}_ema'), Mapping):
-            raise ValueError(
-                f'the checkpoint must hold one network, but got {name!r} and '
-                f"'{name}_ema', the weights and their moving average: save "
-                f'the one you want in a file of its own, under {name!r}')
         state = state[name]
     return state
+
+
+def plain_state(checkpoint: Mapping) -> Dict[str, Any]:
+    """The state dict of a file, its keys as the model has them.
+
+    Raises:
+        ValueError: If there are several, or one key is there with and without
+            what a wrapper puts into it.
+    """
+    found: Dict[str, Any] = {}
+    for key, value in bare_state(checkpoint).items():
+        name = without_wrappers(str(key))
+        if name in found:
+            raise ValueError(f'the checkpoint must hold {name} once, but got '
+                             f'{key} as well: remove one of them')
+        found[name] = value
+    return found
 
 
 def name_table(group: str,

@@ -57,20 +57,28 @@ def test_one_tensor_under_two_keys_is_refused(tmp_path):
             publish(tmp_path / 'run.pth', tmp_path / 'p.pth')
 
 
-@pytest.mark.parametrize('outer', [('state_dict', ), ('model', ),
-                                   ('model', 'state_dict')])
-def test_state_dicts_may_be_wrapped_repeatedly(tmp_path, outer):
+@pytest.mark.parametrize('names', [
+    ('state_dict', 'state_dict'),
+    ('state_dict', 'model', 'state_dict'),
+    ('model_ema', ),
+    ('state_dict_ema', ),
+    ('ema', 'module'),
+    ('module', ),
+    ('model', 'model_state_dict'),
+])  # yapf: disable
+def test_entries_that_hold_the_state_dict(tmp_path, names):
+    """One of averages alone, say, was of an unknown layout."""
     own = make_run(tmp_path / 'run.pth')
 
     def wrap(data):
         state = data['state_dict']
-        for name in reversed(('state_dict', ) + outer):
+        for name in reversed(names):
             state = {name: state}
         return dict(state, meta=data['meta'], epoch=3)
 
     rewrite(tmp_path / 'run.pth', wrap)
     report = publish(tmp_path / 'run.pth', tmp_path / 'p.pth')
-    assert 'state_dict' not in report.dropped and 'epoch' in report.dropped
+    assert names[0] not in report.dropped and 'epoch' in report.dropped
     assert_same_features(
         load_backbone(report.path, pos_interp='size'), own, (32, 32))
 
@@ -83,18 +91,25 @@ def test_a_dict_that_holds_itself_ends(tmp_path):
         publish(tmp_path / 'a.pth', tmp_path / 'p.pth')
 
 
-@pytest.mark.parametrize('name', ['state_dict', 'model'])
-def test_weights_beside_their_average_are_not_chosen_silently(tmp_path, name):
-    """Those without it became the teacher."""
+@pytest.mark.parametrize('name, other', [
+    ('state_dict', 'state_dict_ema'), ('model', 'model_ema'),
+    ('model', 'ema'), ('state_dict', 'model')])  # yapf: disable
+def test_weights_beside_others_are_not_chosen_silently(tmp_path, name, other):
+    """Those without their average became the teacher."""
     own = make_run(tmp_path / 'run.pth')
     data = torch.load(tmp_path / 'run.pth', weights_only=True)
     average = data['state_dict']
     plain = {key: tensor + 1 for key, tensor in average.items()}
-    both = {name: plain, f'{name}_ema': average, 'meta': data['meta']}
+    both = {name: plain, other: average, 'meta': data['meta']}
     torch.save(both, tmp_path / 'both.pth')
-    with pytest.raises(ValueError, match=f"got '{name}' and '{name}_ema'"):
+    with pytest.raises(ValueError, match=f"got '{name}' and '{other}'"):
         publish(tmp_path / 'both.pth', tmp_path / 'p.pth')
     # as it says
-    torch.save({name: average, 'meta': data['meta']}, tmp_path / 'one.pth')
+    torch.save(
+        {
+            'state_dict': average,
+            'meta': data['meta'],
+            'model': dict(arch='settings')
+        }, tmp_path / 'one.pth')
     assert_same_features(
         load_backbone(tmp_path / 'one.pth', pos_interp='size'), own, (32, 32))

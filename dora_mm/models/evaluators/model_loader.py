@@ -12,6 +12,7 @@ from torch import nn
 
 from dora_mm.checkpoints.architecture import (fit, read_architecture, require,
                                               stock_settings)
+from dora_mm.checkpoints.layouts import plain_state
 from dora_mm.checkpoints.plain_checkpoints import plain_checkpoints
 from dora_mm.checkpoints.read_checkpoint import read_checkpoint
 from dora_mm.checkpoints.run_config import checkpoint_config
@@ -178,7 +179,7 @@ class ModelLoader:
         if self.checkpoint is None:
             return self._random_model
         model = self._build_model()
-        fit(model, self.checkpoint.get('state_dict', {}), self.source)
+        fit(model, plain_state(self.checkpoint), self.source)
         return model.eval()
 
     def _scope(self) -> ContextManager:

@@ -63,6 +63,26 @@ def test_random_weights_are_drawn_without_a_word(tmp_path):
     assert 'Initialized by' not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize('prefix', [
+    'module.', '_orig_mod.', 'module._orig_mod.'])  # yapf: disable
+def test_a_whole_model_that_programs_have_wrapped(tmp_path, prefix):
+    """Its backbone was read, and the model itself refused."""
+    own = build_model()
+    path = save_run(tmp_path / 'iter_1.pth', own)
+    data = torch.load(path, weights_only=True)
+    state = {f'{prefix}{key}': value
+             for key, value in data['state_dict'].items()}
+    torch.save(dict(meta=data['meta'], model=dict(state_dict=state)), path)
+    found = ModelLoader(path).tracker().state_dict()
+    assert found.keys() == own.state_dict().keys()
+    for name, tensor in own.state_dict().items():
+        assert torch.equal(found[name], tensor), name
+    state[f'module.{prefix}neck.mlp.0.bias'] = torch.zeros(1)
+    torch.save(dict(meta=data['meta'], state_dict=state), path)
+    with pytest.raises(ValueError, match='neck.mlp.0.bias once, but got mod'):
+        ModelLoader(path).tracker()
+
+
 def test_loading_leaves_the_process_as_it_was(tmp_path):
     path = save_run(tmp_path / 'iter_1.pth', build_model())
     state = torch.get_rng_state()
