@@ -385,7 +385,7 @@ def one_video(tmp_path):
     ('optim_wrapper.optimizer.lr=inf', 'optimizer.lr must be a number'),
     ('train_cfg.max_epochs=0', 'train_cfg.max_epochs must be at least 1'),
     ('model.head.epsilon=-1',
-     'model.head.epsilon must be above 0, but got -1'),
+     'model.head.epsilon must be finite and at least 1e-30, but got -1'),
     ('custom_hooks.1.max_norm=0', 'custom_hooks.1.max_norm must be positive'),
     ('load_from=', "load_from must be a path, but got '': correct"),
     ('load_from=gone.pth', 'load_from must be a file, but got gone.pth'),

@@ -259,7 +259,7 @@ train_dataloader = dict(dataset=dict(video='no.mp4'))""")
 
 @pytest.mark.parametrize(('option', 'message'), [
     ('mdoel.head.epsilon=1', 'got mdoel.head.epsilon: did you mean model'),
-    ('model.head.epsilon=-1', 'model.head.epsilon must be above 0'),
+    ('model.head.epsilon=-1', 'model.head.epsilon must be finite'),
 ])
 def test_options_that_no_arm_can_have(programs, video, tmp_path, option,
                                       message):

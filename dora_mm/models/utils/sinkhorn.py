@@ -3,19 +3,24 @@ import math
 import torch
 from torch import Tensor
 
+# Scores that differ by less than 3e8, divided by it, stay in float32.
+_LEAST = 1e-30
+
 
 def check_sinkhorn(epsilon: float, num_iters: int) -> None:
     """Refuse settings that :func:`sinkhorn_knopp` cannot run with.
 
     Args:
-        epsilon (float): > 0.
+        epsilon (float): From 1e-30 on, finite.
         num_iters (int): >= 1.
 
     Raises:
         ValueError: If one is out of range.
     """
-    if not epsilon > 0:
-        raise ValueError(f'epsilon must be above 0, but got {epsilon}')
+    if not _LEAST <= epsilon < math.inf:
+        raise ValueError(
+            f'epsilon must be finite and at least {_LEAST:g}, but got '
+            f'{epsilon}: 0.05 is the default')
     if num_iters < 1:
         raise ValueError(f'num_iters must be at least 1, but got {num_iters}')
 
@@ -29,7 +34,8 @@ def sinkhorn_knopp(scores: Tensor,
     Finds :math:`M = \mathrm{diag}(u) \exp(S / \varepsilon) \mathrm{diag}(v)`
     with uniform marginals by scaling objects to ``1 / K``, then patches to
     ``1 / N``, in turn. It works on logarithms, where nothing underflows: the
-    result is finite for any finite input. The authors' code scales
+    result is finite where all scores lie within ``3e38 * epsilon``, which is
+    3e8 at the least epsilon. The authors' code scales
     :math:`\exp(\cdot)` itself, where an object whose scores all lie about
     ``90 * epsilon`` below the largest one becomes 0 / 0.
 
@@ -39,7 +45,8 @@ def sinkhorn_knopp(scores: Tensor,
     Args:
         scores (Tensor): (..., N, K), any floating dtype; computed in float32
             (float64 stays float64).
-        epsilon (float): Entropic regularisation, > 0. Defaults to 0.05.
+        epsilon (float): Entropic regularisation, from 1e-30 on. Defaults to
+            0.05.
         num_iters (int): Pairs of scalings, >= 1. Defaults to 30.
 
     Returns:

@@ -61,7 +61,28 @@ def test_error_is_that_of_the_column_sums():
         assert plan_error(mass * plan) == pytest.approx(0.25 / 2)
 
 
-@pytest.mark.parametrize('kwargs', [dict(epsilon=0.), dict(num_iters=0)])
+@pytest.mark.parametrize('epsilon', [1e-30, 1e-12, 1e-4])
+def test_least_epsilon_against_a_hard_plan(epsilon):
+    """Below 1e-38 all of the plan was not a number.
+
+    So small an epsilon leaves the maxima: those of the columns are taken off,
+    and a patch belongs to the object where it then is the largest.
+    """
+    scores = torch.randn(3, 16, 3, generator=torch.Generator().manual_seed(0))
+    scores *= 1e5
+    rest = scores.double().numpy()
+    rest = rest - rest.max(-2, keepdims=True)
+    hard = rest == rest.max(-1, keepdims=True)
+    plan = sinkhorn_knopp(scores, epsilon, 1)
+    np.testing.assert_allclose(
+        plan, hard / hard.sum(-1, keepdims=True), atol=1e-6)
+    assert sinkhorn_knopp(scores, epsilon, 30).isfinite().all()
+
+
+@pytest.mark.parametrize('kwargs', [
+    dict(epsilon=0.), dict(epsilon=-1.), dict(epsilon=9e-31),
+    dict(epsilon=1e-46), dict(epsilon=float('nan')),
+    dict(epsilon=float('inf')), dict(num_iters=0)])  # yapf: disable
 def test_bad_arguments(kwargs):
     with pytest.raises(ValueError, match=next(iter(kwargs))):
         sinkhorn_knopp(torch.zeros(4, 2), **kwargs)
