@@ -129,6 +129,29 @@ def test_boxes_of_a_prepared_video(prepared):
     assert simplejpeg.decode_jpeg(corner[0]).shape == (24, 49, 3)
 
 
+@pytest.mark.parametrize('width, height, blocks', [
+    (854, 480, 3),  # 54 columns
+    (1066, 600, 1),  # 67, a prime
+    (4112, 2016, 1),  # 257, a prime, and 126 rows: 32,382 stretches
+    (4112, 2160, 257),  # 135 rows: a comment has no room for so many
+    (4064, 2176, 2),
+    (8192, 4352, 8),
+])
+def test_large_pictures_can_be_cut(width, height, blocks):
+    """Of 257 columns of blocks and 2160 rows every box cost all pixels."""
+    ramp = np.arange(width * height, dtype=np.uint32) * 7 >> 9
+    luma = ramp.astype(np.uint8).reshape(height, width)
+    jpeg = MJPEGWriter.encode([luma, *[luma[::2, ::2]] * 2])
+    place = jpeg.index(b'\xff\xdd\x00\x04')  # the interval of restarts
+    assert int.from_bytes(jpeg[place + 4:place + 6], 'big') == blocks
+    x, y, w, h = box = (width - 300, height // 2, 200, 100)
+    (cut, ), (left, top, *size) = cut_jpegs([jpeg], box)
+    part = simplejpeg.decode_jpeg(cut)
+    assert size == [w, h] and part.shape[0] < height // 2
+    assert np.array_equal(part[top:top + h, left:left + w],
+                          simplejpeg.decode_jpeg(jpeg)[y:y + h, x:x + w])
+
+
 def test_a_note_changes_no_pixel_and_is_not_in_a_part():
     jpeg, pixels = noise(96, 144, restart_marker_blocks=3)
     assert jpeg.count(b'stretches') == 1

@@ -8,7 +8,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from dora_mm.video.readers.cut_jpegs import note_stretches
+from dora_mm.video.readers.cut_jpegs import MOST_STRETCHES, note_stretches
 from dora_mm.video.readers.packet_sums import sign_jpeg
 
 _BT601 = 5  # as in the H.264 standard's table of matrix coefficients
@@ -104,15 +104,11 @@ class MJPEGWriter(VideoWriter):
         # The encoder takes the mean of four equal values: these are the planes
         # again.
         chroma = (plane.resize(luma.size, Image.NEAREST) for plane in chroma)
-        columns = -(-luma.width // 16)
-        interval = max(
-            n for n in range(1, cls.SETTINGS['most_blocks_a_stretch'] + 1)
-            if columns % n == 0)
         picture = Image.merge('YCbCr', (luma, *chroma))
         settings = dict(
             quality=cls.SETTINGS['quality'],
             subsampling='4:2:0',
-            restart_marker_blocks=interval)
+            restart_marker_blocks=cls._blocks_a_stretch(*luma.size))
         file = io.BytesIO()
         try:
             picture.save(file, 'JPEG', optimize=True, **settings)
@@ -120,6 +116,16 @@ class MJPEGWriter(VideoWriter):
             file = io.BytesIO()
             picture.save(file, 'JPEG', **settings)
         return note_stretches(file.getvalue())
+
+    @classmethod
+    def _blocks_a_stretch(cls, width: int, height: int) -> int:
+        """As few as leave room for the note, and as said in the settings."""
+        columns, rows = -(-width // 16), -(-height // 16)
+        wanted = cls.SETTINGS['most_blocks_a_stretch']
+        divisors = [n for n in range(1, columns + 1) if columns % n == 0]
+        largest = max(n for n in divisors if n <= wanted)
+        return next(n for n in divisors if n >= largest
+                    and rows * columns // n <= MOST_STRETCHES)
 
     def write(self, planes: Sequence[np.ndarray], times: int = 1) -> None:
         """See :meth:`VideoWriter.write`."""

@@ -12,7 +12,8 @@ Box = Tuple[int, int, int, int]
 _SIZE, _INTERVAL, _COMMENT, _SCAN = 0xC0, 0xDD, 0xFE, 0xDA
 # Begins the comment of :func:`note_stretches`; two bytes a stretch follow.
 _NOTE = b'stretches'
-_MOST_STRETCHES = ((1 << 16) - 3 - len(_NOTE)) // 2
+# More have no room in a comment.
+MOST_STRETCHES = ((1 << 16) - 3 - len(_NOTE)) // 2
 # Pixels kept beside a box. Chroma of half the size reaches over two when it is
 # enlarged, and libjpeg enlarges parts of up to four pixels another way.
 _MARGIN = 4
@@ -37,7 +38,7 @@ def note_stretches(jpeg: bytes) -> bytes:
     marks = np.flatnonzero((data[:-1] == 0xff) & (data[1:] >> 3 == 26))
     lengths = np.diff(marks + 2, prepend=0, append=len(data))
     if (len(lengths) != layout.grid.num_stretches
-            or len(lengths) > _MOST_STRETCHES or lengths.max() >> 16):
+            or len(lengths) > MOST_STRETCHES or lengths.max() >> 16):
         return jpeg
     note = _NOTE + lengths.astype('>u2').tobytes()
     head = struct.pack('>BBH', 0xff, _COMMENT, 2 + len(note))
