@@ -41,8 +41,8 @@ def read_mask(path: Union[str, PathLike],
             or if its numbers cannot be told: from what is stored with loss
             (JPEG, also in TIFF, and WebP), from 2 or 4 bits of grey, from 8
             or 16 in a TIFF whose 0 is white, from 16 bits of colour, and from
-            a palette that has the colours of :func:`voc_palette` and no
-            others, but at other places.
+            a palette most of whose colours are of :func:`voc_palette`, or
+            that is used in greys alone, but at other places.
     """
     pixels = _stored(path, below)
     if pixels.ndim == 3 and palette is None and _is_grey(pixels):
@@ -118,7 +118,8 @@ def _stored(path: Union[str, PathLike], below: int = VOID) -> np.ndarray:
     if image.mode in ('LA', 'PA'):
         pixels = pixels[..., 0]
     if image.mode in ('P', 'PA'):
-        _check_places(image.getpalette(), np.unique(pixels), below, path)
+        _check_places(image.getpalette(), np.unique(pixels), below, path,
+                      data[:3] == b'GIF')
     if image.mode in ('1', 'L', 'LA', 'P', 'PA', 'I', 'I;16', 'I;16B',
                       'I;16L'):
         return pixels
@@ -129,24 +130,38 @@ def _stored(path: Union[str, PathLike], below: int = VOID) -> np.ndarray:
 
 
 def _check_places(palette: List[int], used: np.ndarray, below: int,
-                  path: Union[str, PathLike]) -> None:
+                  path: Union[str, PathLike], is_gif: bool) -> None:
     """What makes a file smaller, and PIL where it writes a GIF, moves the
     colours of a palette: the indices are no numbers any more."""
-    numbers, unknown = _look_up(np.reshape(palette, (-1, 3)), voc_palette())
-    if unknown.any() or used[-1] >= len(numbers):
+    colours = np.reshape(palette, (-1, 3))
+    if used[-1] >= len(colours):
         return
-    found = numbers[used]
+    kind, known = 'colours of VOC and DAVIS', voc_palette()
+    numbers, foreign = _look_up(colours, known)
+    if _count(colours[~foreign]) <= _count(colours[foreign]):
+        # Another palette, unless it is one of greys. A GIF always has one;
+        # elsewhere black and white are colours of the numbers 0 and 1.
+        kind, known = 'greys of labels', np.repeat(np.arange(256), 3)
+        numbers, foreign = _look_up(colours, known.reshape(-1, 3))
+        if foreign[used].any() or not (is_gif or _count(colours[used]) > 2):
+            return
+    numbers[foreign] = -1
+    own = used[~foreign[used]]
+    found = numbers[own]
     if ((found >= below) & (found != VOID)).any():
         return
     # A palette is filled up with black, which is in its place as well.
     placed = np.isin(found, np.flatnonzero(numbers == np.arange(len(numbers))))
-    moved = used[~placed]
+    moved = own[~placed]
     if len(moved):
         raise ValueError(
-            f'{path} must have the colours of VOC and DAVIS at the indices '
-            f'of their numbers, but got that of number {numbers[moved[0]]} '
-            f'at index {moved[0]}: its palette has been reordered, save the '
-            'numbers as a grey PNG')
+            f'{path} must have the {kind} at the indices of their numbers, '
+            f'but got that of number {numbers[moved[0]]} at index {moved[0]}: '
+            'its palette has been reordered, save the numbers as a grey PNG')
+
+
+def _count(colours: np.ndarray) -> int:
+    return len(np.unique(_codes(colours)))
 
 
 def _check_exact(data: bytes, path: Union[str, PathLike]) -> None:

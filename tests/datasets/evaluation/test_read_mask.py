@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dora_mm.datasets.evaluation.read_mask import (mask_palette, read_mask,
-                                                   voc_palette)
+from dora_mm.datasets.evaluation.read_mask import (VOID, mask_palette,
+                                                   read_mask, voc_palette)
 
 # of Pascal VOC's development kit: background, aeroplane, person, tvmonitor,
 # void
@@ -78,6 +78,44 @@ def test_colours_that_have_been_moved(tmp_path, case):
     # by the remedy
     Image.fromarray(NUMBERS).save(tmp_path / 'b.png')
     assert np.array_equal(read_mask(tmp_path / 'b.png', below=21), NUMBERS)
+
+
+@pytest.mark.parametrize('kind, numbers', [
+    ('gif', (0, 1, 15, 20, 255)), ('gif', (0, 1, 2, 4)), ('gif', (0, 255)),
+    ('gif', (0, 2)), ('png', (0, 1, 15, 20, 255)), ('png', (0, 1, 2, 4)),
+])  # yapf: disable
+def test_greys_that_have_been_moved(tmp_path, kind, numbers):
+    """A GIF has no grey: its indices, which count the greys, were read."""
+    image = Image.fromarray(np.array([numbers] * 2, np.uint8))
+    path = tmp_path / f'a.{kind}'
+    image.quantize(256).save(path)
+    with Image.open(path) as stored:
+        assert stored.convert('L').getdata()[len(numbers) - 1] == numbers[-1]
+    with pytest.raises(ValueError, match='greys .*reordered, save the number'):
+        read_mask(path)
+    # in their places they are read
+    row = np.arange(6, dtype=np.uint8)[None]
+    Image.fromarray(row).save(tmp_path / 'b.gif')
+    assert read_mask(tmp_path / 'b.gif').tolist() == [[0, 1, 2, 3, 4, 5]]
+
+
+@pytest.mark.parametrize('foreign', [(255, 255, 255), (244, 35, 232)])
+@pytest.mark.parametrize('kind', ['gif', 'png'])
+def test_moved_colours_beside_a_foreign_one(tmp_path, foreign, kind):
+    """One colour of its own switched the check off."""
+    colours = voc_palette()
+    colours[VOID] = foreign
+    for numbers in ((0, 2, 255), (1, 0, 2, 255), (0, 15, 20, 255)):
+        image = Image.fromarray(colours[np.array([numbers] * 2)])
+        path = tmp_path / f'a.{kind}'
+        image.quantize(256).save(path)
+        with pytest.raises(ValueError, match='reordered, save the numbers'):
+            read_mask(path)
+    # with its colours in place it is read
+    image = Image.fromarray(np.array([[0, 1, 2, 255]], np.uint8))
+    image.putpalette(colours.tobytes())
+    image.save(tmp_path / 'b.png')
+    assert read_mask(tmp_path / 'b.png').tolist() == [[0, 1, 2, 255]]
 
 
 def test_palettes_of_other_colours(tmp_path):
