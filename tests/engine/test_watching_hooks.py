@@ -1,7 +1,9 @@
 """Hooks that watch, in real runs."""
 import io
 import json
+import pickle
 import tarfile
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,14 +11,15 @@ import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
-from tiny import build_runner, model_cfg
+from tiny import build_model, build_runner, model_cfg
 from video_factory import write_video
 
 from dora_mm.datasets import ClassFolderDataset
 from dora_mm.engine import HealthHook, KNNHook, LinearProbeHook, TrackPanelHook
 from dora_mm.evaluation.knn_classifier import KNNClassifier
 from dora_mm.models.evaluators.model_health import model_health
-from dora_mm.visualization.clip_tracks import read_clips
+from dora_mm.visualization import TrackVisualizer
+from dora_mm.visualization.clip_tracks import Clip, read_clips, track_clip
 
 PIPELINE = [dict(type='dora_mm.DecodeImage'), dict(type='PackInputs')]
 
@@ -141,6 +144,31 @@ def test_all_watch_and_change_nothing(images, tmp_path):
     shapes = [cv2.imread(str(vis / name)).shape for name in names]
     # four attention heads in three rows of columns, against eight frames
     assert shapes[1][1] > 8 * 64 and shapes[0][1] < shapes[1][1]
+
+
+def test_panels_are_those_of_whole_frames_that_are_not_kept(
+        tmp_path, monkeypatch):
+    """A clip of 8 frames of 4K took 112 MB for the whole run."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (4, 720, 720, 3), dtype=np.uint8)
+    clip = Clip(frames, np.arange(4), 10.)
+    monkeypatch.setattr('dora_mm.engine.hooks.track_panel_hook.read_clips',
+                        lambda *args, **kwargs: iter([clip]))
+    drawn = {}
+    runner = SimpleNamespace(
+        cfg=Config(),
+        model=build_model().eval(),
+        iter=0,
+        visualizer=SimpleNamespace(
+            add_image=lambda name, image, step: drawn.update({name: image})))
+    hook = TrackPanelHook('v.mp4', interval=1, cell=64)
+    hook.before_train(runner)
+    assert len(pickle.dumps(hook.clips)) < 4 * 3 * (64**2 + 32**2) + 1000
+    hook.after_train_iter(runner, 0)
+    expected = TrackVisualizer(64).draw_overview(
+        frames, track_clip(runner.model, frames),
+        [f'{n / 10:.2f} s' for n in range(4)], 'iteration 1')
+    assert np.array_equal(drawn['tracks_0'], expected)
 
 
 @pytest.mark.parametrize('hook, args', [(KNNHook, ({}, {})),

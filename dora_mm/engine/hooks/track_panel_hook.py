@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dora_mm.registry import HOOKS
+from dora_mm.utils.pixels import resize_frames
 from dora_mm.visualization import TrackVisualizer
 from dora_mm.visualization.clip_tracks import (clip_settings, read_clips,
                                                track_clip)
@@ -65,9 +66,15 @@ class TrackPanelHook(Hook):
                              'out, or train DoRA')
         self.clips = []
         if is_main_process():
-            self.clips = list(
-                read_clips(self.video, self.num_clips, self.start,
-                           **clip_settings(runner.cfg)))
+            # Small, as they are drawn and as the model makes them anyway: they
+            # stay for the whole run.
+            sides = (self.visualizer.cell,
+                     model.data_preprocessor.global_views.size)
+            for clip in read_clips(self.video, self.num_clips, self.start,
+                                   **clip_settings(runner.cfg)):
+                shown, seen = (
+                    resize_frames(clip.frames, (side, side)) for side in sides)
+                self.clips.append((clip._replace(frames=shown), seen))
 
     def after_train_iter(self,
                          runner: Runner,
@@ -78,8 +85,8 @@ class TrackPanelHook(Hook):
         if not self.every_n_train_iters(runner, self.interval):
             return
         step = runner.iter + 1
-        for number, clip in enumerate(self.clips):
-            tracks = track_clip(unwrap_model(runner.model), clip.frames)
+        for number, (clip, seen) in enumerate(self.clips):
+            tracks = track_clip(unwrap_model(runner.model), seen)
             times = [f'{time:.2f} s' for time in clip.seconds]
             title = f'iteration {step}'
             overview = self.visualizer.draw_overview(clip.frames, tracks,
