@@ -206,6 +206,9 @@ def evaluate(args):
         RuntimeError: When the rest is done: some evaluations failed.
     """
     from dora_mm.apis.evaluation_plan import plan_evaluations
+    from dora_mm.models import ModelLoader
+    for checkpoint in args.checkpoints:
+        ModelLoader.check_path(checkpoint)
     found = plan_evaluations(args.data, args.only, args.cfg_options)
     with hold_folder('--out-dir', args.out_dir):
         evaluate_planned(found, args)

@@ -193,6 +193,13 @@ def test_jobs_side_by_side(evaluate_all, calls, tmp_path, monkeypatch):
                                                    [[3], [2], [1]])
 
 
+def test_a_checkpoint_that_is_not_there(evaluate_all, calls, tmp_path):
+    """Was found when those before it had been evaluated."""
+    with pytest.raises(ValueError, match='but .*gone.pth is not a file'):
+        evaluate_all('colour', tmp_path / 'gone.pth')
+    assert not calls
+
+
 @pytest.mark.parametrize('jobs', '12')
 def test_those_that_fail_are_named(evaluate_all, calls, tmp_path, monkeypatch,
                                    jobs):

@@ -58,16 +58,30 @@ class ModelLoader:
         self.source = str(source)
         self.trust = trust
         self.config = self.source if self.source.endswith('.py') else config
-        for path in filter(None, (self.source, self.config)):
-            there = Path(path).is_file() or path is self.source and Path(
-                path).is_dir()  # of Hugging Face
-            if path != COLOUR and not there:
-                raise ValueError(
-                    f'source must be a checkpoint, a config file or '
-                    f'{COLOUR!r}, but {path} is not a file: check the path')
+        self.check_path(self.source)
+        if self.config is not None:
+            self.check_path(self.config, may_be_folder=False)
         self.checkpoint = None
         if self.source not in (COLOUR, self.config):
             self.checkpoint, self.content = read_checkpoint(source, trust)
+
+    @staticmethod
+    def check_path(path: Union[str, Path], may_be_folder: bool = True) -> None:
+        """Refuse a source that is not there, without reading it.
+
+        Args:
+            path (str | Path): See ``source`` of the class.
+            may_be_folder (bool): Whether it may be one of Hugging Face.
+                Defaults to True.
+
+        Raises:
+            ValueError: Naming it.
+        """
+        there = Path(path).is_file() or may_be_folder and Path(path).is_dir()
+        if str(path) != COLOUR and not there:
+            raise ValueError(
+                f'source must be a checkpoint, a config file or {COLOUR!r}, '
+                f'but {path} is not a file: check the path')
 
     @cached_property
     def cfg(self) -> Optional[Config]:
