@@ -26,20 +26,21 @@ class Clip(NamedTuple):
 
 
 def clip_settings(cfg: Config) -> Dict[str, Any]:
-    """Clip length and spacing that a config trains with.
+    """Which clips a config trains with.
 
     Args:
         cfg (Config): Config of a run.
 
     Returns:
-        dict: ``clip_len`` (frames), and ``frame_interval`` (seconds) or
-        ``frame_stride`` (frames), the other one None.
+        dict: ``clip_len`` (frames), ``frame_interval`` (seconds) or
+        ``frame_stride`` (frames), the other one None, and ``across_cuts``.
     """
     data = cfg.get('train_dataloader', {}).get('dataset', {})
     return dict(
         clip_len=data.get('clip_len', 8),
         frame_interval=data.get('frame_interval'),
-        frame_stride=data.get('frame_stride'))
+        frame_stride=data.get('frame_stride'),
+        across_cuts=data.get('across_cuts', False))
 
 
 def read_clips(video: Union[str, Path],
@@ -50,6 +51,7 @@ def read_clips(video: Union[str, Path],
                frame_stride: Optional[int] = None,
                square: bool = True,
                as_trained: bool = False,
+               across_cuts: bool = False,
                shorter: str = 'use a longer video') -> Iterator[Clip]:
     """Read clips that follow one another from a video.
 
@@ -68,6 +70,8 @@ def read_clips(video: Union[str, Path],
         as_trained (bool): Leave out clips of a prepared video that reach
             over a shot cut or into a stretch that training leaves out.
             Defaults to False.
+        across_cuts (bool): Training takes clips that reach over a cut, so
+            ``as_trained`` keeps them. Defaults to False.
         shorter (str): What to do, for the error, where not one clip fits.
 
     Yields:
@@ -98,7 +102,7 @@ def read_clips(video: Union[str, Path],
                 f'({fps:g} frames per second), but got {frame_interval} '
                 'seconds, less than half a frame: make it longer')
         first = int(np.searchsorted(seconds, start - 0.5 / fps))
-        breaks = _breaks(video) if as_trained else []
+        breaks = _breaks(video, across_cuts) if as_trained else []
         span = (clip_len - 1) * step
         starts = _find_starts(first, num_clips, span, step, breaks,
                               reader.num_frames)
@@ -130,14 +134,17 @@ def read_clips(video: Union[str, Path],
         reader.close()
 
 
-def _breaks(video: Union[str, Path]) -> List[Tuple[int, int]]:
+def _breaks(video: Union[str, Path],
+            across_cuts: bool) -> List[Tuple[int, int]]:
     """Stretches [begin, end) that no clip may reach into; a cut is one
     without frames, which a clip may not reach over."""
     manifest = VideoManifest.load(video)
     if manifest is None:
         return []
-    cuts = [(cut, cut) for cut in manifest.cuts or ()]
-    return cuts + [(begin, end) for begin, end, _ in manifest.excluded]
+    cuts = () if across_cuts else manifest.cuts or ()
+    return [(cut, cut) for cut in cuts] + [
+        (begin, end) for begin, end, _ in manifest.excluded
+    ]
 
 
 def _find_starts(first: int, num_clips: int, span: int, step: int,

@@ -13,7 +13,7 @@ def test_config_of_a_checkpoint_is_read_as_data():
     found = checkpoint_config(dict(meta=dict(cfg=cfg.pretty_text)))
     assert found.to_dict() == cfg.to_dict()
     assert clip_settings(found) == dict(
-        clip_len=8, frame_interval=None, frame_stride=60)
+        clip_len=8, frame_interval=None, frame_stride=60, across_cuts=False)
 
 
 @pytest.mark.parametrize('text, message', [

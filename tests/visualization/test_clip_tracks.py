@@ -4,13 +4,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from video_factory import write_video
 
 from dora_mm import config_path
 from dora_mm.models import ModelLoader
 from dora_mm.video.video_manifest import VideoManifest
-from dora_mm.visualization.clip_tracks import read_clips, track_clip
+from dora_mm.visualization.clip_tracks import (clip_settings, read_clips,
+                                               track_clip)
 
 
 @pytest.fixture(scope='module')
@@ -60,6 +62,14 @@ def test_clips_as_trained_reach_over_no_cut(tmp_path, monkeypatch):
     manifest.cuts = tuple(range(60))
     with pytest.raises(ValueError, match='excluded stretches aside: use a l'):
         starts(1, as_trained=True)
+    # a film of short shots, which is trained with across its cuts
+    settings = clip_settings(
+        Config(
+            dict(train_dataloader=dict(dataset=dict(across_cuts=True)))))
+    assert starts(
+        7,
+        as_trained=True,
+        across_cuts=settings['across_cuts']) == [0, 6, 12, 18, 24, 30, 44]
 
 
 @pytest.mark.parametrize('frames, number', [(9, 1), (20, 1), (21, 2),

@@ -30,7 +30,7 @@ class HealthHook(Hook):
     Args:
         video (str | Sequence[str]): Files. Length and spacing of the clips
             are those that the run trains with; clips of a prepared video
-            reach over no shot cut.
+            reach over no shot cut, unless those of the run do.
         interval (int): Iterations from one time to the next. The last
             iteration counts as well. Defaults to 1000.
         num_clips (int): Clips of each video, one after the other; of a video
