@@ -13,7 +13,8 @@ dora dino. What is finished for the same checkpoint, config and data folder is
 kept; remove --out-dir to measure again. A data set of which an evaluation
 fails has no row; the others are measured all the same. Written: results.txt,
 results.json and results.png. An option of --cfg-options is of all evaluations,
-or of one: davis2016:test_dataloader.dataset.short_side=240.
+or of one: davis2016:test_dataloader.dataset.short_side=240. A number that an
+evaluation does not give with these options has no row.
 """
 import argparse
 import hashlib
@@ -112,7 +113,8 @@ def run(item, checkpoint, args, folder):
     """Run one evaluation in a process of its own, or take what it gave.
 
     Returns:
-        float: The number of the table.
+        float | None: The number of the table; None where its options leave
+        it out.
 
     Raises:
         RuntimeError: The process failed.
@@ -193,16 +195,17 @@ def folders(args, item):
 
 
 def read_value(item, folder):
-    """The number of the table."""
+    """The number of the table, None if it is not there."""
     results = json.loads((folder / 'results.json').read_text())
-    return results['metrics'][item.metric]
+    return results['metrics'].get(item.metric)
 
 
 def evaluate(args):
     """Run everything and write the table.
 
     Raises:
-        ValueError: Another process is writing to the folder.
+        ValueError: If the plan does not fit, no number is left, or another
+            process is writing to the folder.
         RuntimeError: When the rest is done: some evaluations failed.
     """
     from dora_mm.apis.evaluation_plan import plan_evaluations
@@ -233,6 +236,10 @@ def evaluate_planned(found, args):
         except RuntimeError as error:
             failed[run_of] = str(error)
             continue
+        if None in numbers:
+            print(f'{item.title}: left out, as its results have no '
+                  f'{item.metric} with these --cfg-options')
+            continue
         for name, number in zip(args.names, numbers):
             values[columns.index(name)].append(number)
         rows.append(
@@ -244,6 +251,10 @@ def evaluate_planned(found, args):
                 note=item.note))
         # after each, so that an interrupted run leaves what it has
         write_json(out / 'results.json', dict(names=columns, rows=rows))
+    if not rows and not failed:
+        raise ValueError('--cfg-options must leave a number of the table, but '
+                         f'got {" ".join(args.cfg_options)}: see '
+                         f'{out} for the others')
     if rows:
         table = text_table(rows, columns)
         write_text(out / 'results.txt', table + '\n')

@@ -286,12 +286,10 @@ def test_options_of_one_evaluation(evaluate_all, calls, data, tmp_path):
     """Settings that only it has; nothing is evaluated before all fit."""
     (data / 'cifar10_mini.tar').write_bytes(b'images')
     side = 'davis2016:test_dataloader.dataset.short_side=48'
-    with pytest.raises(KeyError):  # the stand-in has no number of CIFAR
-        evaluate_all('colour', '--cfg-options', side)
-    assert 'short_side' not in ' '.join(calls[0])
-    del calls[:]
-    evaluate_all('colour', '--cfg-options', side, '--only', 'davis2016')
-    assert calls[0][-1] == 'test_dataloader.dataset.short_side=48'
+    evaluate_all('colour', '--cfg-options', side)
+    cifar, davis = calls
+    assert 'short_side' not in ' '.join(cifar)
+    assert davis[-1] == 'test_dataloader.dataset.short_side=48'
     del calls[:]
     for options, message in (
         (('--cfg-options', side.partition(':')[2]), 'knn_cifar10-mini'),
@@ -313,6 +311,19 @@ def test_options_of_one_evaluation(evaluate_all, calls, data, tmp_path):
     with pytest.raises(ValueError, match='--names must be a name'):
         evaluate_all('colour', '--names', '../other')
     assert not calls
+
+
+def test_numbers_that_options_leave_out(evaluate_all, calls, data, capsys):
+    """They ended it with a KeyError, and the next data set with them."""
+    (data / 'cifar10_mini.tar').write_bytes(b'images')
+    options = ('--cfg-options', "knn_cifar10-mini:test_cfg.variants=('cls',)")
+    # the stand-in for tools/test.py has no number of CIFAR at all
+    assert evaluate_all('colour', *options) == (['colour'], [[2]])
+    assert len(calls) == 2
+    assert 'CIFAR-10 mini kNN, whitened: left out, as its results have no ' \
+        'knn/cls_white_k20_top1 ' in capsys.readouterr().out
+    with pytest.raises(ValueError, match='leave a number .*but got knn_cif'):
+        evaluate_all('colour', *options, '--only', 'knn_cifar10-mini')
 
 
 def test_an_evaluation_that_fails_runs_once(evaluate_all, data, monkeypatch):
