@@ -10,7 +10,8 @@ from. The first is the reference: the table has means and their spread over
 seeds, and differences from the reference, paired over the sequences of a video
 benchmark; a difference below two standard deviations of the seeds is called
 none. One seed of all arms is trained and evaluated before the next; where
-trainings fail, the others of the seed are finished before it ends. What
+trainings fail, the others of the seed are finished before it ends. Where an
+evaluation fails, the others are compared and the next seed is trained. What
 tools/train.py would refuse is refused before anything is trained. May be
 killed: the same command goes on where it stopped. Evaluations are those of
 tools/evaluate_all.py, and so are --data, --only and --evaluation-options.
@@ -204,8 +205,12 @@ def train(config: Path, quiet: bool) -> Path:
 
 
 def evaluate(args: argparse.Namespace, arms: Dict[str, Dict[str,
-                                                            str]]) -> Path:
-    """Evaluate all models by tools/evaluate_all.py; the folder of results."""
+                                                            str]]) -> bool:
+    """Evaluate all models by tools/evaluate_all.py, and compare them.
+
+    Returns:
+        bool: Whether nothing failed; what did is left out of the tables.
+    """
     models = {
         name: path
         for arm in arms.values()
@@ -220,9 +225,11 @@ def evaluate(args: argparse.Namespace, arms: Dict[str, Dict[str,
         command += ['--only', *args.only]
     if args.evaluation_options:
         command += ['--cfg-options', *args.evaluation_options]
-    if run_program(command):
-        raise RuntimeError('an evaluation failed: see above')
-    return out
+    (out / 'results.json').unlink(missing_ok=True)  # of an earlier call
+    failed = run_program(command)
+    if (out / 'results.json').is_file():
+        compare(args, out, arms)
+    return not failed
 
 
 def read_metrics(folder: Path, models: List[str]) -> Dict[str, dict]:
@@ -346,6 +353,7 @@ def ablate(args: argparse.Namespace) -> None:
         }
         for seed in args.seeds
     }
+    is_whole = True
     for seed, later in zip(args.seeds, [*args.seeds[1:], None]):
         checkpoints = run_side_by_side([
             partial(train, path, args.jobs > 1)
@@ -358,7 +366,10 @@ def ablate(args: argparse.Namespace) -> None:
             arms[untrained][f'{untrained}_s{seed}'] = str(configs[seed][name])
         # A table of all seeds is not replaced by one of less.
         if later is None or not all(map(trained, configs[later].values())):
-            compare(args, evaluate(args, arms), arms)
+            is_whole = evaluate(args, arms)
+    if not is_whole:
+        raise RuntimeError('an evaluation failed: see above. The same command '
+                           'measures what is missing')
 
 
 if __name__ == '__main__':

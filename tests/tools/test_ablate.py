@@ -301,6 +301,39 @@ def test_trainings_that_fail(programs, video, tmp_path, monkeypatch, jobs):
     assert programs == ['train b_s0']
 
 
+def test_evaluations_that_fail(programs, video, tmp_path, monkeypatch):
+    """The others are compared, and later seeds are trained all the same."""
+    main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
+    run, states = subprocess.run, [True, False]
+
+    def fails(command, **kwargs):
+        done = run(command, **kwargs)
+        if Path(command[1]).name == 'evaluate_all.py':
+            done.returncode = 1
+            if not states.pop(0):  # not one is left
+                (tmp_path / 'out/evaluation/results.json').unlink()
+        return done
+
+    monkeypatch.setattr(subprocess, 'run', fails)
+    command = [
+        'a=dora/vit-t16_demo', '--seeds', '0', '1', '--data',
+        str(tmp_path), '--evaluation-options', OPTION, '--out-dir',
+        str(tmp_path / 'out'), '--cfg-options', video
+    ]
+    with pytest.raises(RuntimeError, match='^an evaluation failed: see abo'):
+        main(command)
+    assert programs == [
+        'train a_s0', f'evaluate 1 {OPTION}', 'train a_s1',
+        f'evaluate 2 {OPTION}'
+    ]
+    # of the second seed nothing was measured
+    found = json.loads((tmp_path / 'out/ablation.json').read_text())
+    assert list(found['arms']['a']) == ['a_s0']
+    monkeypatch.setattr(subprocess, 'run', run)
+    main(command)
+    assert programs[4:] == [f'evaluate 2 {OPTION}']
+
+
 def test_jobs_side_by_side(programs, video, tmp_path, monkeypatch):
     """Runs of a seed meet, and each keeps its own checkpoint."""
     main = runpy.run_path(str(ROOT / 'tools/ablate.py'))['main']
