@@ -90,7 +90,7 @@ def read_clips(video: Union[str, Path],
             f'but got {num_clips}, {clip_len} and {start}: change them')
     reader = build_reader(str(video))
     try:
-        fps, seconds = reader.fps, reader.index.seconds
+        fps, index = reader.fps, reader.index
         if frame_interval is None and frame_stride is None:
             frame_interval = 1.
         step = frame_stride
@@ -101,6 +101,7 @@ def read_clips(video: Union[str, Path],
                 f'frame_interval must be at least a frame of {video} '
                 f'({fps:g} frames per second), but got {frame_interval} '
                 'seconds, less than half a frame: make it longer')
+        seconds = index.seconds_of(np.arange(index.num_frames))
         first = int(np.searchsorted(seconds, start - 0.5 / fps))
         breaks = _breaks(video, across_cuts) if as_trained else []
         span = (clip_len - 1) * step

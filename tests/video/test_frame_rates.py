@@ -1,13 +1,16 @@
 """The rate is that of the frames, whatever a container states."""
 import struct
+import subprocess
 from fractions import Fraction
 
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from bar_films import bars, number_of, write
 
 from dora_mm.datasets.evaluation.image_source import ImageSource
+from dora_mm.video.preparation.source_video import SourceVideo
 from dora_mm.video.readers import build_reader
 from dora_mm.video.readers.mean_rate import mean_rate, round_rate
 from dora_mm.video.readers.probe_video import probe_video
@@ -104,6 +107,48 @@ def test_times_that_are_rounded_leave_a_rate_exact(rate):
     # Over hours the times alone tell it, too.
     found = mean_rate(Fraction(0), times, Fraction(1, 1000))
     assert abs(found / rate - 1) < 1e-4
+
+
+@pytest.mark.parametrize('rate', [25, Fraction(30000, 1001)])
+def test_a_film_cut_without_encoding_keeps_its_rate(tmp_path, rate):
+    """Frames before its last ones were cut off; 25 became 23.2."""
+    whole, path = str(tmp_path / 'whole.mp4'), str(tmp_path / 'cut.mp4')
+    with av.open(whole, 'w') as container:
+        stream = container.add_stream(
+            'libx264', rate=rate, options=dict(bf='3', g='30', b_adapt='0'))
+        stream.height, stream.width = bars(0).shape[:2]
+        stream.pix_fmt = 'yuv420p'
+        for number in range(60):
+            image = av.VideoFrame.from_ndarray(bars(number), format='rgb24')
+            container.mux(stream.encode(image))
+        container.mux(stream.encode())
+    subprocess.run([
+        imageio_ffmpeg.get_ffmpeg_exe(), '-v', 'error', '-i', whole, '-t', '1',
+        '-c', 'copy', path
+    ], check=True)  # yapf: disable
+    info = probe_video(path)
+    assert info.fps == float(rate)
+    with av.open(path) as container:
+        stream, = container.streams.video
+        times = [frame.pts for frame in container.decode(video=0)]
+        steps = np.rint(np.diff(times) * float(stream.time_base * rate))
+    assert steps.max() == 4 and np.median(steps) == 1
+    source = SourceVideo(path)
+    assert source.fps == rate
+    # Where a frame is missing the one before it is shown on.
+    assert set(source.shown) == set(range(info.num_frames))
+
+
+def test_lost_frames_are_no_rate_of_their_own():
+    """A rate is that of the frames where few are missing, not where many."""
+    for lost, expected in (([10], 25), ([10, 50, 51, 90], 25),
+                           (range(10, 60, 10), Fraction(25 * 94, 99)),
+                           (range(1, 99, 2), Fraction(25 * 50, 99))):
+        times = np.delete(np.arange(100), list(lost))
+        assert mean_rate(Fraction(25), times, Fraction(1, 25)) == expected
+    # three of two steps each are a slower film
+    times = np.arange(0, 8, 2)
+    assert mean_rate(Fraction(25), times, Fraction(1, 25)) == Fraction(25, 2)
 
 
 def test_a_picture_an_hour_has_a_rate():

@@ -252,9 +252,7 @@ class SourceVideo:
             notes.append(
                 f'the last {index.num_promised - index.num_frames} of '
                 f'{index.num_promised} frames cannot be decoded')
-        # The last frame is shown as long as others.
-        seconds = float((index.times[-1] - index.times[0]) * index.time_base +
-                        1 / self.fps)
+        seconds = float(index.seconds)
         missing = self._duration - seconds
         most, share = _MOST_MISSING
         if not index.has_odd_times and missing > min(

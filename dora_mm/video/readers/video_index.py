@@ -87,10 +87,18 @@ class VideoIndex:
 
     @cached_property
     def fps(self) -> Fraction:
-        """Mean frames per second; odd times say nothing of it."""
+        """Frames per second, see :func:`mean_rate`; odd times say nothing of
+        it."""
         if self.has_odd_times:
             return self.stated_fps
         return mean_rate(self.stated_fps, self.times, self.time_base)
+
+    @property
+    def seconds(self) -> Fraction:
+        """From the first frame to where the last one ends, which is shown as
+        long as others; of use where the times are not odd."""
+        span = int(self.times[-1] - self.times[0]) * self.time_base
+        return span + 1 / self.fps
 
     @cached_property
     def has_variable_rate(self) -> bool:
@@ -105,16 +113,6 @@ class VideoIndex:
         even = np.linspace(0, times[-1], len(times))
         gap = times[-1] / (len(times) - 1)
         return bool(np.abs(times - even).max() > 1.5 * gap)
-
-    @cached_property
-    def seconds(self) -> np.ndarray:
-        """float64 (N, ), when each frame is shown, from the first one on.
-
-        At the mean rate where odd times do not tell.
-        """
-        if self.has_odd_times:
-            return np.arange(self.num_frames) / float(self.fps)
-        return (self.times - self.times[0]) * float(self.time_base)
 
     @property
     def seekable(self) -> bool:
@@ -138,6 +136,20 @@ class VideoIndex:
         """
         times = self.times - self.times[0]
         return np.searchsorted(times, ticks, side='right') - 1
+
+    def seconds_of(self, numbers: np.ndarray) -> np.ndarray:
+        """When frames are shown; at the mean rate where times are odd.
+
+        Args:
+            numbers (np.ndarray): int (M, ), of frames.
+
+        Returns:
+            np.ndarray: float64 (M, ), seconds from the first frame on.
+        """
+        if self.has_odd_times:
+            return numbers / float(self.fps)
+        ticks = self.times[numbers] - self.times[0]
+        return ticks * self.time_base.numerator / self.time_base.denominator
 
     def key_number(self, time: int) -> int:
         """Number of the key frame from which a time can be decoded.
