@@ -44,11 +44,11 @@ def sample_lightness(samples: np.ndarray) -> np.ndarray:
 def sample_video(reader,
                  interval: float,
                  detect: Optional[Callable] = None) -> List[Dict]:
-    """Look at a frame every so many seconds.
+    """Look at what is shown every so many seconds.
 
     Args:
         reader (VideoReader): Of :func:`build_reader`.
-        interval (float): Seconds.
+        interval (float): Seconds; of less than a frame, at every frame.
         detect (callable, optional): A frame to the classes of its objects,
             one for each object.
 
@@ -61,12 +61,12 @@ def sample_video(reader,
     """
     if interval <= 0:
         raise ValueError(f'interval must be positive, but got {interval}')
-    step = max(round(interval * reader.fps), 1)
+    interval = max(interval, float(1 / reader.index.fps))
     samples = []
-    for number in range(0, reader.num_frames, step):
+    for place, number in enumerate(reader.index.shown_every(interval)):
         frame = reader.get_frames([number])[0]
         sample = dict(
-            second=number / reader.fps, lightness=mean_lightness(frame))
+            second=place * interval, lightness=mean_lightness(frame))
         if detect is not None:
             found = list(detect(frame))
             sample.update(objects=len(found), classes=len(set(found)))

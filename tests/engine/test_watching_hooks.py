@@ -151,7 +151,7 @@ def test_panels_are_those_of_whole_frames_that_are_not_kept(
     """A clip of 8 frames of 4K took 112 MB for the whole run."""
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (4, 720, 720, 3), dtype=np.uint8)
-    clip = Clip(frames, np.arange(4), 10.)
+    clip = Clip(frames, np.arange(4), np.arange(4) / 10)
     monkeypatch.setattr('dora_mm.engine.hooks.track_panel_hook.read_clips',
                         lambda *args, **kwargs: iter([clip]))
     drawn = {}

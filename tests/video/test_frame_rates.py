@@ -14,6 +14,7 @@ from dora_mm.video.preparation.source_video import SourceVideo
 from dora_mm.video.readers import build_reader
 from dora_mm.video.readers.mean_rate import mean_rate, round_rate
 from dora_mm.video.readers.probe_video import probe_video
+from dora_mm.video.video_stats import mean_lightness, sample_video
 from dora_mm.visualization.clip_tracks import read_clips
 
 
@@ -83,6 +84,19 @@ def test_clips_of_a_variable_rate_begin_by_time(recording, start):
     assert number_of(clip.frames[0]) == clip.indices[0]
     with pytest.raises(ValueError, match='lower --start'):
         next(read_clips(path, 1, 15.2, 4, frame_stride=10))
+
+
+def test_statistics_of_a_variable_rate_are_by_time(recording):
+    """They were of every n-th frame, and its number made their time."""
+    path, times = recording
+    reader = build_reader(path)
+    samples = sample_video(reader, 1.)
+    assert [sample['second'] for sample in samples] == list(range(15 + 1))
+    for sample in samples:
+        shown = np.flatnonzero(times <= 1000 * sample['second'])[-1]
+        assert sample['lightness'] == mean_lightness(
+            reader.get_frames([shown])[0])
+    reader.close()
 
 
 def test_a_frame_that_is_shown_for_long_is_one_image(tmp_path):

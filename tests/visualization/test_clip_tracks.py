@@ -36,6 +36,7 @@ def test_clips_follow_one_another(tmp_path):
             assert abs(frame - expected).mean() < 2
     clip, = read_clips(path, 1, clip_len=3, frame_stride=2, square=False)
     assert clip.indices.tolist() == [0, 2, 4]
+    assert clip.seconds == pytest.approx([0, .2, .4])
     assert abs(clip.frames[2] - every[4].astype(int)).mean() < 2
 
 

@@ -113,7 +113,7 @@ def analyse(args):
     name = claim_outputs(folder, args.video, 'stats', r'stats\.png')
     try:
         samples = sample_video(reader, args.interval, detect)
-        seconds = reader.num_frames / reader.fps
+        seconds = reader.index.seconds
     finally:
         reader.close()
     cuts = shot_cuts(args.video)

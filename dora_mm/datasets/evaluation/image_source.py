@@ -204,16 +204,12 @@ class ImageSource:
                     'interval must be at least a frame of the video, '
                     f'{1 / reader.fps:.4g} s, but got {interval}: raise it')
             index = reader.index
-            moments = np.arange(0, float(index.seconds), interval)
-            # What is shown at a moment has begun, but for a rounding error.
-            every = index.seconds_of(np.arange(index.num_frames))
-            begun = np.searchsorted(every, moments + 1e-9, 'right')
             # A frame that is shown for long is one image.
-            for frame in np.unique(begun - 1).tolist():
+            frames = np.unique(index.shown_every(interval))
+            seconds = index.seconds_of(frames).tolist()
+            for frame, second in zip(frames.tolist(), seconds):
                 self._add(
-                    dict(
-                        name=self.path.name,
-                        frame=frame,
-                        seconds=float(every[frame])), self.path)
+                    dict(name=self.path.name, frame=frame, seconds=second),
+                    self.path)
         finally:
             reader.close()

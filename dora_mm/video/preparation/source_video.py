@@ -252,7 +252,7 @@ class SourceVideo:
             notes.append(
                 f'the last {index.num_promised - index.num_frames} of '
                 f'{index.num_promised} frames cannot be decoded')
-        seconds = float(index.seconds)
+        seconds = index.seconds
         missing = self._duration - seconds
         most, share = _MOST_MISSING
         if not index.has_odd_times and missing > min(

@@ -94,11 +94,11 @@ class VideoIndex:
         return mean_rate(self.stated_fps, self.times, self.time_base)
 
     @property
-    def seconds(self) -> Fraction:
-        """From the first frame to where the last one ends, which is shown as
-        long as others; of use where the times are not odd."""
-        span = int(self.times[-1] - self.times[0]) * self.time_base
-        return span + 1 / self.fps
+    def seconds(self) -> float:
+        """From the first frame to the end of the last one, which is shown as
+        long as others."""
+        last = self.seconds_of(self.num_frames - 1)
+        return float(last + 1 / float(self.fps))
 
     @cached_property
     def has_variable_rate(self) -> bool:
@@ -150,6 +150,21 @@ class VideoIndex:
             return numbers / float(self.fps)
         ticks = self.times[numbers] - self.times[0]
         return ticks * self.time_base.numerator / self.time_base.denominator
+
+    def shown_every(self, interval: float) -> np.ndarray:
+        """Numbers of the frames that are shown every so many seconds.
+
+        Args:
+            interval (float): Seconds, above 0.
+
+        Returns:
+            np.ndarray: int64 (M, ), at 0, ``interval``, 2 ``interval`` and so
+            on from the first frame to the end of the last.
+        """
+        moments = np.arange(0, self.seconds, interval)
+        begins = self.seconds_of(np.arange(self.num_frames))
+        # What is shown at a moment has begun, but for a rounding error.
+        return np.searchsorted(begins, moments + 1e-9, side='right') - 1
 
     def key_number(self, time: int) -> int:
         """Number of the key frame from which a time can be decoded.
