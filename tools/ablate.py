@@ -19,12 +19,11 @@ Written to --out-dir after each seed: ablation.txt and ablation.json.
 """
 import argparse
 import hashlib
-import json
 import runpy
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
 from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.check_output import check_folder_name, check_output_folder
@@ -42,8 +41,6 @@ from dora_mm.utils.write_text import write_text
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-
-    from dora_mm.evaluation.results_table import Evaluation
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -232,70 +229,13 @@ def evaluate(args: argparse.Namespace, arms: Dict[str, Dict[str,
     return not failed
 
 
-def read_metrics(folder: Path, models: List[str]) -> Dict[str, dict]:
-    """For each number of the table the values of models and sequences.
-
-    Args:
-        folder (Path): Of :func:`evaluate`, which has just been there: what
-            earlier calls have left in it may be of other models and data.
-        models (list[str]): Names of the models.
-
-    Returns:
-        dict: Title to ``sequences`` (names) and ``values``, a dict of model
-        to a list of a value a sequence.
-
-    Raises:
-        ValueError: If two models were evaluated on different sequences.
-    """
-    from dora_mm.evaluation.results_table import EVALUATIONS
-    rows = json.loads((folder / 'results.json').read_text())['rows']
-    items = {item.title: item for item in EVALUATIONS}
-    found: Dict[str, dict] = {}
-    for title in (row['title'] for row in rows):
-        item = items[title]
-        name = f'{item.config}_{Path(item.folder).stem}'
-        parts = {
-            model: _parts(item, folder / model / name / 'results.json')
-            for model in models
-        }
-        names = list(parts[models[0]])
-        for model, own in parts.items():
-            other = sorted(set(own) ^ set(names))
-            if other:
-                raise ValueError(
-                    f'{title} must be of the same sequences for all models, '
-                    f'but got {", ".join(other)} for one of {models[0]} and '
-                    f'{model} alone: remove {folder} to evaluate them again')
-        found[title] = dict(
-            sequences=names,
-            values={
-                model: [own[name] for name in names]
-                for model, own in parts.items()
-            })
-    return found
-
-
-def _parts(item: 'Evaluation', path: Path) -> Dict[str, float]:
-    """Values by sequence; of an evaluation without any a single one."""
-    metrics = json.loads(path.read_text())['metrics']
-    if item.metric.endswith('-Mean'):
-        # 'davis/J&F-Mean' is the mean over 'davis/J&F/NAME'.
-        stem = item.metric[:-len('-Mean')] + '/'
-        found = {
-            key[len(stem):]: value
-            for key, value in metrics.items() if key.startswith(stem)
-        }
-        if found:
-            return found
-    return dict(all=metrics[item.metric])
-
-
 def compare(args: argparse.Namespace, folder: Path,
             arms: Dict[str, Dict[str, str]]) -> None:
     """Write the tables of arms, each a dict of its models' names to files."""
     import numpy as np
 
     from dora_mm.evaluation.compare_arms import arms_table, compare_arms
+    from dora_mm.evaluation.read_metrics import read_metrics
     models = [name for arm in arms.values() for name in arm]
     first = next(iter(arms))
     tables, metrics = [], {}

@@ -13,6 +13,7 @@ import torch
 from clean_python import ROOT
 
 from dora_mm.evaluation.compare_arms import arms_table, compare_arms
+from dora_mm.evaluation.read_metrics import read_metrics
 from dora_mm.utils.shipped_configs import config_path
 
 NAMES = ('bear', 'car', 'dog')
@@ -173,7 +174,6 @@ def test_command_and_again(programs, video, tmp_path, capsys):
 
 def test_only_what_was_evaluated_now_is_compared(programs, tmp_path):
     """Of an earlier call, of another model or data, nothing is taken."""
-    read = runpy.run_path(str(ROOT / 'tools/ablate.py'))['read_metrics']
     rows = [dict(title='DAVIS-2016 J&F')]
     (tmp_path / 'results.json').write_text(json.dumps(dict(rows=rows)))
 
@@ -188,7 +188,7 @@ def test_only_what_was_evaluated_now_is_compared(programs, tmp_path):
             **{f'davis/J&F/{n}': len(n) for n in names}
         })
         write(model, 'knn_cifar10-mini_cifar10_mini', {'knn/k20_top1': 9.})
-    found = read(tmp_path, ['a', 'b'])
+    found = read_metrics(tmp_path, ['a', 'b'])
     assert list(found) == ['DAVIS-2016 J&F']
     # by their names, in whatever order they are
     assert found['DAVIS-2016 J&F']['values'] == dict(a=[4, 3, 3], b=[4, 3, 3])
@@ -197,7 +197,7 @@ def test_only_what_was_evaluated_now_is_compared(programs, tmp_path):
         **{f'davis/J&F/{n}': 1. for n in ('bear', 'car', 'owl')}
     })
     with pytest.raises(ValueError, match='dog, owl for one of a and b alone'):
-        read(tmp_path, ['a', 'b'])
+        read_metrics(tmp_path, ['a', 'b'])
 
 
 def test_failures_and_mistakes(programs, tmp_path, monkeypatch, capsys):
