@@ -12,6 +12,7 @@ from torch import Tensor
 from dora_mm.registry import MODELS
 from ..utils import resize_pos_embed_dino
 from ..utils.layer_compiler import call_layer
+from ..utils.plain_modules import has_hooks
 from ..utils.recompute import recompute
 from ..utils.setting_checks import check_choice, check_prob
 from .lean_encoder_layer import LeanEncoderLayer, draw_paths
@@ -38,7 +39,10 @@ class DoRAViT(TrackedForward, VisionTransformer):
     bfloat16; initialisation as in DINO (truncated normal, std 0.02, for every
     linear layer, position embedding and [CLS]); ``train()`` and ``eval()``
     return self; frozen stages stay in eval mode; a checkpoint whose position
-    embeddings are no square grid is refused, not distorted.
+    embeddings are no square grid is refused, not distorted. Hooks see what
+    those of the stock class see, and parts that are replaced, by LoRA or int8,
+    are called. :meth:`forward_track` and compiled layers
+    (:class:`LayerCompiler`) pass hooks over.
 
     Args:
         arch (str | dict): See :class:`mmpretrain.models.VisionTransformer`.
@@ -234,7 +238,8 @@ class DoRAViT(TrackedForward, VisionTransformer):
                        patch_resolution: Tuple[int, int]) -> Tensor:
         """Projected patches (B, N, D) to tokens (B, extra + N, D)."""
         if self.cls_token is not None:
-            x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
+            cls_token = self.cls_token.expand(x.shape[0], -1, -1)
+            x = torch.cat((cls_token, x), dim=1)
         if self.pos_interp == 'dino':
             rows, columns = self.patch_resolution
             if rows != columns:
@@ -272,11 +277,11 @@ class DoRAViT(TrackedForward, VisionTransformer):
         features of the layers in ``out_indices``."""
         outs = []
         self._choose_recompute(x)
-        paths = draw_paths(self.layers, 2, len(x), x.device)
+        paths = draw_paths(self.layers, 2, x.shape[0], x.device)
         for i, layer in enumerate(self.layers):
             is_last = i == self.num_layers - 1
             args = ('forward', layer, x, is_last
-                    and self.out_type == 'cls_token', key_mask, paths[i])
+                    and self._needs_cls_only(), key_mask, paths[i])
             x = recompute(
                 self.call_layer, *args,
                 random=True) if self.with_cp else self.call_layer(*args)
@@ -285,6 +290,15 @@ class DoRAViT(TrackedForward, VisionTransformer):
                 out = self._final_norm(x) if normed else x
                 outs.append(self._format_output(out, patch_resolution))
         return tuple(outs)
+
+    def _needs_cls_only(self) -> bool:
+        """Whether nobody sees other tokens of the last layer, hooks either."""
+        if self.out_type != 'cls_token':
+            return False
+        last = [*self.layers[-1].modules()]
+        if self.final_norm:
+            last.append(self.ln1)
+        return not any(map(has_hooks, last))
 
     def _final_norm(self, x: Tensor) -> Tensor:
         """The final norm, in the dtype of its weights."""

@@ -9,10 +9,12 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks.transformer import FFN
 from mmpretrain.models.backbones.vision_transformer import \
     TransformerEncoderLayer
+from mmpretrain.models.utils import MultiheadAttention
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..utils.half_gelu import HalfGELU
+from ..utils.plain_modules import is_plain
 from ..utils.recompute import recompute
 
 # Neither an older Dynamo nor AMD's kernels were tried.
@@ -34,6 +36,9 @@ class LeanEncoderLayer(TransformerEncoderLayer):
 
     Tokens leave the layer in the dtype in which they come; norms compute in
     that of their weights.
+
+    Parts that were replaced (LoRA, quantised layers) or have hooks are called
+    as the stock layer calls them.
 
     Attributes:
         recompute (bool): See above. torch.compile decides for itself.
@@ -78,6 +83,9 @@ class LeanEncoderLayer(TransformerEncoderLayer):
         Returns:
             Tensor: (B, S, D), or (B, 1, D) with ``cls_only``.
         """
+        if key_mask is None and not is_plain(self.attn, MultiheadAttention):
+            out = super().forward(x).to(x.dtype)
+            return out[:, :1] if cls_only else out
         return self.forward_track(x, cls_only, key_mask, paths)[0]
 
     def forward_track(
@@ -125,7 +133,7 @@ class LeanEncoderLayer(TransformerEncoderLayer):
     def _feed_forward(self, x: Tensor, path: Optional[Tensor]) -> Tensor:
         """The MLP, with the residual: (B, S, D) to the same."""
         ffn = self.ffn
-        if type(ffn) is not FFN or ffn.num_fcs != 2:
+        if not is_plain(ffn, FFN) or ffn.num_fcs != 2:
             return ffn(norm_tokens(self.ln2, x), identity=x).to(x.dtype)
         (linear, activation, drop), *rest = ffn.layers
 
@@ -142,7 +150,7 @@ class LeanEncoderLayer(TransformerEncoderLayer):
              path: Optional[Tensor]) -> Tensor:
         """A residual branch, dropped for some images, in the dtype of x."""
         if path is None:
-            path, = draw_paths([self], 1, len(x), x.device)
+            path, = draw_paths([self], 1, x.shape[0], x.device)
         if path is not None:
             branch = branch * path.view(-1, 1, 1)
         return (x + branch).to(x.dtype)
@@ -163,6 +171,9 @@ class LeanEncoderLayer(TransformerEncoderLayer):
     def _project_cls(self, x: Tensor) -> Tuple[Tensor, ...]:
         """Query of the first token (B, 1, D), key and value of all."""
         qkv, dims = self.attn.qkv, self.attn.embed_dims
+        if not is_plain(qkv, nn.Linear):
+            query, key, value = self._project(x)
+            return query[:, :1], key, value
         bias = (None, None)
         if qkv.bias is not None:
             bias = (qkv.bias[:dims], qkv.bias[dims:])

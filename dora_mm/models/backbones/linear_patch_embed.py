@@ -9,6 +9,7 @@ from mmcv.cnn.bricks.transformer import PatchEmbed
 from torch import Tensor
 
 from ..utils.float32_product import product_dtype
+from ..utils.plain_modules import is_plain
 
 
 class LinearPatchEmbed(PatchEmbed):
@@ -17,7 +18,8 @@ class LinearPatchEmbed(PatchEmbed):
     A convolution whose stride is its kernel reads each pixel once: it is a
     linear layer of the C p^2 pixels of a patch. Parameters and results are
     those of the stock class. cuDNN may choose an algorithm without tensor
-    cores for the convolution.
+    cores for the convolution. A convolution that was replaced or has hooks is
+    called.
     """
 
     @classmethod
@@ -47,6 +49,8 @@ class LinearPatchEmbed(PatchEmbed):
         Returns:
             tuple: Tokens (B, N, D), and the rows and columns of the grid.
         """
+        if not is_plain(self.projection, nn.Conv2d):
+            return super().forward(x)
         if self.adaptive_padding:
             x = self.adaptive_padding(x)
         conv = self.projection

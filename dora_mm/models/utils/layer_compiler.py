@@ -160,7 +160,9 @@ class LayerCompiler:
 
 
 def call_layer(method: str, layer: nn.Module, *args: Any) -> Any:
-    """Call a method of a layer by its name."""
+    """Call a method of a layer by its name; ``forward`` with its hooks."""
+    if method == 'forward':
+        return layer(*args)
     return getattr(layer, method)(*args)
 
 
