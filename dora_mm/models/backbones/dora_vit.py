@@ -15,7 +15,7 @@ from ..utils.layer_compiler import call_layer
 from ..utils.plain_modules import has_hooks
 from ..utils.recompute import recompute
 from ..utils.setting_checks import check_choice, check_prob
-from .lean_encoder_layer import LeanEncoderLayer, draw_paths
+from .lean_encoder_layer import LeanEncoderLayer, as_weights, draw_paths
 from .linear_patch_embed import LinearPatchEmbed
 from .loaded_weights import check_grid, check_shapes, published_grid, say_grid
 from .masked_tokens import drop_hidden_patches, mask_patches, mask_pixels
@@ -277,14 +277,16 @@ class DoRAViT(TrackedForward, VisionTransformer):
         features of the layers in ``out_indices``."""
         outs = []
         self._choose_recompute(x)
-        paths = draw_paths(self.layers, 2, x.shape[0], x.device)
+        paths = draw_paths(self.layers, x.shape[0], x.device)
         for i, layer in enumerate(self.layers):
             is_last = i == self.num_layers - 1
-            args = ('forward', layer, x, is_last
+            call, args = layer, (x, )
+            if isinstance(layer, LeanEncoderLayer) or key_mask is not None:
+                call, args = self.call_layer, (
+                    'forward', layer, x, is_last
                     and self._needs_cls_only(), key_mask, paths[i])
             x = recompute(
-                self.call_layer, *args,
-                random=True) if self.with_cp else self.call_layer(*args)
+                call, *args, random=True) if self.with_cp else call(*args)
             if i in self.out_indices:
                 normed = self.norm_each_output or is_last and self.final_norm
                 out = self._final_norm(x) if normed else x
@@ -295,14 +297,13 @@ class DoRAViT(TrackedForward, VisionTransformer):
         """Whether nobody sees other tokens of the last layer, hooks either."""
         if self.out_type != 'cls_token':
             return False
-        last = [*self.layers[-1].modules()]
-        if self.final_norm:
-            last.append(self.ln1)
-        return not any(map(has_hooks, last))
+        if self.final_norm and has_hooks(self.ln1):
+            return False
+        return self.layers[-1].is_as_built()
 
     def _final_norm(self, x: Tensor) -> Tensor:
         """The final norm, in the dtype of its weights."""
-        return self.ln1(x.to(self.ln1.weight.dtype))
+        return self.ln1(as_weights(self.ln1, x))
 
     def _choose_recompute(self, x: Tensor) -> None:
         """Tell the layers what to keep of tokens (B, S, D)."""

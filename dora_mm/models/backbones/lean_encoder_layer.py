@@ -6,15 +6,18 @@ from typing import Callable, ContextManager, List, Optional, Sequence, Tuple
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from mmcv.cnn.bricks.drop import DropPath
 from mmcv.cnn.bricks.transformer import FFN
+from mmengine.model import Sequential as MMSequential
 from mmpretrain.models.backbones.vision_transformer import \
     TransformerEncoderLayer
-from mmpretrain.models.utils import MultiheadAttention
+from mmpretrain.models.utils.attention import (MultiheadAttention,
+                                               scaled_dot_product_attention)
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..utils.half_gelu import HalfGELU
-from ..utils.plain_modules import is_plain
+from ..utils.plain_modules import has_hooks, is_plain
 from ..utils.recompute import recompute
 
 # Neither an older Dynamo nor AMD's kernels were tried.
@@ -38,15 +41,14 @@ class LeanEncoderLayer(TransformerEncoderLayer):
     that of their weights.
 
     Parts that were replaced (LoRA, quantised layers) or have hooks are called
-    as the stock layer calls them.
+    as the stock layer calls them. The rates of drop path are those that its
+    modules have at the time.
 
     Attributes:
         recompute (bool): See above. torch.compile decides for itself.
-        drop_path_rate (float): Of both residual branches.
     """
 
     recompute: bool = True
-    drop_path_rate: float
 
     @classmethod
     def adopt(cls, layer: TransformerEncoderLayer) -> 'LeanEncoderLayer':
@@ -59,9 +61,21 @@ class LeanEncoderLayer(TransformerEncoderLayer):
             LeanEncoderLayer: The layer.
         """
         layer.__class__ = cls
-        # The stock class leaves numpy's floats, which Dynamo cannot compare.
-        layer.drop_path_rate = float(layer.attn.out_drop.drop_prob)
+        for module in layer.modules():
+            # The stock class leaves numpy's, which Dynamo cannot compare.
+            if isinstance(module, DropPath):
+                module.drop_prob = float(module.drop_prob)
+        layer._built_of = [type(module) for module in layer.modules()]
         return layer
+
+    def is_as_built(self) -> bool:
+        """Whether no part has been replaced, patched or hooked since.
+
+        Of an MLP that convolves, say, [CLS] cannot be computed alone.
+        """
+        parts = [*self.modules()]
+        return [type(part) for part in parts] == getattr(
+            self, '_built_of', None) and not any(map(has_hooks, parts))
 
     # Positional arguments, since mmengine's activation checkpointing passes
     # no others on.
@@ -83,9 +97,10 @@ class LeanEncoderLayer(TransformerEncoderLayer):
         Returns:
             Tensor: (B, S, D), or (B, 1, D) with ``cls_only``.
         """
-        if key_mask is None and not is_plain(self.attn, MultiheadAttention):
-            out = super().forward(x).to(x.dtype)
-            return out[:, :1] if cls_only else out
+        if key_mask is None and not _is_stock_attention(self.attn):
+            x = (x + self.attn(norm_tokens(self.ln1, x))).to(x.dtype)
+            return self._feed_forward(x[:, :1] if cls_only else x,
+                                      None if paths is None else paths[1])
         return self.forward_track(x, cls_only, key_mask, paths)[0]
 
     def forward_track(
@@ -107,7 +122,8 @@ class LeanEncoderLayer(TransformerEncoderLayer):
         """
         attn_path, ffn_path = (None, None) if paths is None else paths
         attn_out, query, key = self._attend(x, cls_only, key_mask)
-        x = self._add(x[:, :1] if cls_only else x, attn_out, attn_path)
+        x = self._add(x[:, :1] if cls_only else x, attn_out, attn_path,
+                      self.attn.out_drop)
         return self._feed_forward(x, ffn_path), attn_out, query, key
 
     def _attend(self, x: Tensor, cls_only: bool,
@@ -133,7 +149,7 @@ class LeanEncoderLayer(TransformerEncoderLayer):
     def _feed_forward(self, x: Tensor, path: Optional[Tensor]) -> Tensor:
         """The MLP, with the residual: (B, S, D) to the same."""
         ffn = self.ffn
-        if not is_plain(ffn, FFN) or ffn.num_fcs != 2:
+        if not _is_stock_mlp(ffn):
             return ffn(norm_tokens(self.ln2, x), identity=x).to(x.dtype)
         (linear, activation, drop), *rest = ffn.layers
 
@@ -142,15 +158,18 @@ class LeanEncoderLayer(TransformerEncoderLayer):
 
         hidden = self._keep_inputs(lambda x: linear(norm_tokens(self.ln2, x)),
                                    x)
-        out = self._keep_inputs(
-            second_linear, hidden, random=drop.training and drop.p > 0)
-        return self._add(x, ffn.gamma2(rest[1](out)), path)
+        if getattr(activation, 'inplace', False):  # its input is gone
+            out = second_linear(hidden)
+        else:
+            out = self._keep_inputs(
+                second_linear, hidden, random=drop.training and drop.p > 0)
+        return self._add(x, ffn.gamma2(rest[1](out)), path, ffn.dropout_layer)
 
-    def _add(self, x: Tensor, branch: Tensor,
-             path: Optional[Tensor]) -> Tensor:
+    def _add(self, x: Tensor, branch: Tensor, path: Optional[Tensor],
+             drop: nn.Module) -> Tensor:
         """A residual branch, dropped for some images, in the dtype of x."""
-        if path is None:
-            path, = draw_paths([self], 1, x.shape[0], x.device)
+        if path is None and _rate(drop):
+            path = _draw([[_rate(drop)]], x.shape[0], x.device)
         if path is not None:
             branch = branch * path.view(-1, 1, 1)
         return (x + branch).to(x.dtype)
@@ -206,7 +225,24 @@ def _activate(activation: nn.Module, hidden: Tensor) -> Tensor:
     return activation(hidden)
 
 
-def draw_paths(layers: Sequence[LeanEncoderLayer], branches: int, batch: int,
+def _is_stock_attention(attn: nn.Module) -> bool:
+    """Whether attention may be computed here, by the parts of the module."""
+    return is_plain(attn, MultiheadAttention) and is_plain(
+        attn.out_drop, DropPath) and not attn.v_shortcut and (
+            attn.scaled_dot_product_attention is scaled_dot_product_attention)
+
+
+def _is_stock_mlp(ffn: nn.Module) -> bool:
+    """Whether the MLP may be computed here, by the parts of the module."""
+    if not is_plain(ffn, FFN) or not is_plain(ffn.layers, MMSequential):
+        return False
+    first = ffn.layers[0]
+    return len(ffn.layers) == 3 and is_plain(first, MMSequential) and (
+        len(first) == 3 and is_plain(ffn.dropout_layer, DropPath)
+        and ffn.add_identity)
+
+
+def draw_paths(layers: Sequence[nn.Module], batch: int,
                device: torch.device) -> List[Optional[Tensor]]:
     """Draw which residual branches of which images are left out.
 
@@ -217,29 +253,51 @@ def draw_paths(layers: Sequence[LeanEncoderLayer], branches: int, batch: int,
     rates; here draws and factors are float32.
 
     Args:
-        layers (Sequence[LeanEncoderLayer]): L layers.
-        branches (int): R, of a layer.
+        layers (Sequence[nn.Module]): L layers.
         batch (int): B.
         device (torch.device): Where the factors are needed.
 
     Returns:
-        list[Tensor | None]: L times factors (R, B, 1, 1), float32; ones where
-        this layer drops nothing, None where no layer does.
+        list[Tensor | None]: L times factors (2, B, 1, 1), float32; ones where
+        this layer drops nothing, None where no layer does, and for layers
+        that are no :class:`LeanEncoderLayer`.
     """
-    rates = [
-        layer.drop_path_rate if layer.training else 0. for layer in layers
-    ]
-    drops = [rate for rate in rates if rate]
+    are_lean = [isinstance(layer, LeanEncoderLayer) for layer in layers]
+    rates = [[
+        _rate(getattr(layer.attn, 'out_drop', None)),
+        _rate(getattr(layer.ffn, 'dropout_layer', None))
+    ] if is_lean else [0., 0.] for layer, is_lean in zip(layers, are_lean)]
+    drops = [pair for pair in rates if any(pair)]
     if not drops:
         return [None] * len(rates)
-    drops = torch.tensor(drops).to(device, non_blocking=True)
-    drops = drops.view(-1, 1, 1, 1, 1)
-    noise = torch.rand(len(drops), branches, batch, 1, 1, device=device)
-    drawn = iter(((noise >= drops) / (1 - drops)).unbind())
-    ones = torch.ones(branches, batch, 1, 1, device=device)
-    return [next(drawn) if rate else ones for rate in rates]
+    drawn = iter(_draw(drops, batch, device))
+    ones = torch.ones(2, batch, 1, 1, device=device)
+    return [(next(drawn) if any(pair) else ones) if is_lean else None
+            for pair, is_lean in zip(rates, are_lean)]
+
+
+def _rate(drop: Optional[nn.Module]) -> float:
+    """At which a module drops paths now; 0 of what does it by itself."""
+    if type(drop) is not DropPath or not drop.training:
+        return 0.
+    return float(drop.drop_prob)
+
+
+def _draw(rates: List[List[float]], batch: int,
+          device: torch.device) -> Tensor:
+    """Factors (L, R, B, 1, 1) of R branches with these L times R rates."""
+    drops = torch.tensor(rates).to(device, non_blocking=True)
+    drops = drops[..., None, None, None]
+    noise = torch.rand(*drops.shape[:2], batch, 1, 1, device=device)
+    return (noise >= drops) / (1 - drops)
 
 
 def norm_tokens(norm: nn.Module, x: Tensor) -> Tensor:
     """Normalise tokens, in the dtype of the weights but out in their own."""
-    return norm(x.to(norm.weight.dtype)).to(x.dtype)
+    return norm(as_weights(norm, x)).to(x.dtype)
+
+
+def as_weights(norm: nn.Module, x: Tensor) -> Tensor:
+    """Tokens in the dtype of a norm's weights, if it has any."""
+    weight = getattr(norm, 'weight', None)
+    return x if weight is None else x.to(weight.dtype)

@@ -57,7 +57,7 @@ class TrackedForward:
         layers = range(self.num_layers)
         batch, frames = clips.shape[:2]
         x, _ = self._embed(clips.flatten(0, 1))  # (B * T, 1 + N, D)
-        paths = draw_paths(self.layers, 2, x.shape[0], x.device)
+        paths = draw_paths(self.layers, x.shape[0], x.device)
         for i, layer in enumerate(self.layers):
             is_tracked = i == layers[track_layer]
             cls_only = i == layers[-1] and not is_tracked and (

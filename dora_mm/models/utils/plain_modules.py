@@ -2,16 +2,19 @@ from torch import nn
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether calling a module does more than its ``forward``.
+    """Whether calling a module does more than its class says.
 
     Args:
         module (nn.Module): Any.
 
     Returns:
-        bool: Whether a forward or backward hook of it would run.
+        bool: Whether a forward or backward hook of it would run, or
+        somebody has put another ``forward`` in its place, as those do who
+        want to see attention maps.
     """
-    return bool(module._forward_hooks or module._forward_pre_hooks
-                or module._backward_hooks or module._backward_pre_hooks)
+    return 'forward' in vars(module) or bool(
+        module._forward_hooks or module._forward_pre_hooks
+        or module._backward_hooks or module._backward_pre_hooks)
 
 
 def is_plain(module: nn.Module, kind: type) -> bool:

@@ -24,10 +24,11 @@ def recompute(function: Callable[..., Any],
     Returns:
         Any: What the function returns.
     """
-    # torch.compile decides by itself what to compute again, and what is traced
-    # would differ from one call to the next.
-    if not torch.is_grad_enabled() or (torch.compiler.is_compiling()
-                                       or torch.jit.is_tracing()):
+    # torch.compile decides by itself what to compute again, what is traced
+    # would differ from one call to the next, and torch.func cannot do it.
+    if not torch.is_grad_enabled() or (
+            torch.compiler.is_compiling() or torch.jit.is_tracing()
+            or torch._C._are_functorch_transforms_active()):
         return function(*inputs)
     return checkpoint(
         function, *inputs, use_reentrant=False, preserve_rng_state=random)

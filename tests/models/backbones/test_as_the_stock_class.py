@@ -11,7 +11,9 @@ PARTS = [
     'patch_embed', 'patch_embed.projection', 'layers.0', 'layers.1.attn',
     'layers.1.ffn', 'layers.2', 'layers.2.ln1', 'layers.2.attn',
     'layers.2.attn.qkv', 'layers.2.attn.proj', 'layers.2.ln2', 'layers.2.ffn',
-    'layers.2.ffn.layers.0.0', 'layers.2.ffn.layers.1', 'ln1'
+    'layers.2.ffn.layers.0.0', 'layers.2.ffn.layers.1', 'ln1',
+    'layers.1.attn.out_drop', 'layers.2.ffn.layers', 'layers.1.ffn.layers.0',
+    'layers.2.ffn.dropout_layer'
 ]
 
 
@@ -57,6 +59,102 @@ def test_gradients_that_hooks_see(models, images, part):
             lambda module, below, above: seen.append(above[0]))
         model(images)[0].pow(3).sum().backward()
     torch.testing.assert_close(*seen, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('part', PARTS)
+def test_another_forward_is_called(models, images, part):
+    """As it is put there to show attention maps; it was passed over."""
+    plain = models[0](images)[0]
+    for model in models:
+        _patch(model.get_submodule(part))
+    ours, stock = (model(images)[0] for model in models)
+    torch.testing.assert_close(ours, stock, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(plain, ours, rtol=1e-2)
+
+
+def test_another_attention_function_is_called(models, images):
+    for model in models:
+        for layer in model.layers:
+            layer.attn.scaled_dot_product_attention = _no_attention
+    ours, stock = (model(images)[0] for model in models)
+    torch.testing.assert_close(ours, stock)
+
+
+class Mixing(nn.Module):
+    """An MLP that looks at other tokens, too."""
+
+    def forward(self, x, identity):
+        return identity + x.flip(1)
+
+
+@pytest.mark.parametrize('part, kind', [
+    ('layers.1', nn.Identity),
+    ('layers.2.ln1', nn.Identity),
+    ('ln1', nn.Identity),
+    ('layers.0.ln2', lambda: nn.LayerNorm(48, elementwise_affine=False)),
+    ('layers.2.ffn', Mixing),
+    ('layers.2.ffn.layers', lambda: nn.Sequential(nn.Tanh())),
+    ('layers.0.attn.out_drop', lambda: nn.Hardtanh(-0.1, 0.1)),
+    ('layers.0.ffn.dropout_layer', lambda: nn.Hardtanh(-0.1, 0.1)),
+])
+def test_replaced_parts_are_called(models, images, part, kind):
+    """Errors, a part of the model, or [CLS] without the other tokens."""
+    ours, stock = (
+        _replace(model, part, lambda module: kind())(images)[0]
+        for model in models)
+    torch.testing.assert_close(ours, stock, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('change', [
+    lambda drop: setattr(drop, 'drop_prob', 0.),
+    lambda drop: drop.eval(),
+], ids=['rate', 'mode'])  # yapf: disable
+def test_drop_path_is_what_its_modules_say(images, change):
+    """Hooks that change the rate or the mode of the modules did nothing."""
+    model = DoRAViT(ARCH, img_size=32, patch_size=8, drop_path_rate=0.9)
+    expected = model.eval()(images)[0]
+    model.train()
+    assert not torch.allclose(model(images)[0], expected)
+    for module in model.modules():
+        if type(module).__name__ == 'DropPath':
+            change(module)
+    torch.testing.assert_close(model(images)[0], expected)
+
+
+@pytest.mark.parametrize('settings', [
+    dict(layer_cfgs=dict(act_cfg=dict(type='SiLU', inplace=True))),
+    dict(layer_cfgs=dict(act_cfg=dict(type='ReLU', inplace=True))),
+    dict(norm_cfg=dict(type='LN', elementwise_affine=False)),
+])
+def test_gradients_of_other_activations_and_norms(images, settings):
+    """Both ended in an error of torch's."""
+    ours, stock = (
+        kind(ARCH, img_size=32, patch_size=8, **settings)
+        for kind in (DoRAViT, VisionTransformer))
+    for param in ours.parameters():
+        nn.init.normal_(param, std=0.2)
+    stock.load_state_dict(ours.state_dict())
+    for model in (ours, stock):
+        model(images)[0].sum().backward()
+    for param, expected in zip(ours.parameters(), stock.parameters()):
+        torch.testing.assert_close(
+            param.grad, expected.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_of_each_image(models, images):
+    """By torch.func, which cannot compute again."""
+
+    def value(params, model, image):
+        return torch.func.functional_call(model, params, (image[None], ))[0]
+
+    ours, stock = (
+        torch.func.vmap(
+            torch.func.grad(lambda p, m, i: value(p, m, i).pow(2).sum()),
+            in_dims=(None, None, 0))(dict(model.named_parameters()), model,
+                                     images) for model in models)
+    for name, expected in stock.items():
+        torch.testing.assert_close(
+            ours[name], expected, rtol=1e-3, atol=1e-4, msg=name)
 
 
 class Adapted(nn.Module):
@@ -111,6 +209,20 @@ def test_an_export_takes_any_number_of_images(models, images):
         ours, (images[:2], ),
         dynamic_shapes=({0: torch.export.Dim('batch')}, )).module()
     torch.testing.assert_close(exported(images)[0], stock(images)[0])
+
+
+def _patch(module):
+    forward = module.forward
+
+    def negative(*args, **kwargs):
+        out = forward(*args, **kwargs)
+        return (-out[0], *out[1:]) if isinstance(out, tuple) else -out
+
+    module.forward = negative
+
+
+def _no_attention(query, key, value, dropout_p):
+    return 2 * value
 
 
 def _replace(model, part, kind):
