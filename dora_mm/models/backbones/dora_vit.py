@@ -17,7 +17,8 @@ from ..utils.recompute import recompute
 from ..utils.setting_checks import check_choice, check_prob
 from .lean_encoder_layer import LeanEncoderLayer, as_weights, draw_paths
 from .linear_patch_embed import LinearPatchEmbed
-from .loaded_weights import check_grid, check_shapes, published_grid, say_grid
+from .loaded_weights import (check_grid, check_parts, check_shapes,
+                             pretrained_cfg, published_grid, say_grid)
 from .masked_tokens import drop_hidden_patches, mask_patches, mask_pixels
 from .tracked_forward import TrackedForward
 from .vit_sizes import check_sizes
@@ -111,15 +112,23 @@ class DoRAViT(TrackedForward, VisionTransformer):
         self.norm_each_output = norm_each_output
 
     def init_weights(self) -> None:
-        """Initialise as DINO does, unless ``init_cfg`` loads a checkpoint."""
-        pretrained = isinstance(self.init_cfg, dict) \
-            and self.init_cfg['type'] == 'Pretrained'
+        """Initialise as ``init_cfg`` says, or as DINO does.
+
+        Raises:
+            ValueError: If a checkpoint leaves layers or the patch embedding
+                as they are.
+        """
+        pretrained = pretrained_cfg(self.init_cfg)
         if pretrained:
-            self._pretrained_grid = published_grid(
-                self.init_cfg['checkpoint'])
+            self._pretrained_grid = published_grid(pretrained['checkpoint'])
+            with check_parts(self, pretrained):
+                # The stock class draws position embeddings over those that a
+                # list of initialisations loads.
+                super(VisionTransformer, self).init_weights()
+            self._pretrained_grid = None
+            return
         super().init_weights()
-        self._pretrained_grid = None
-        if pretrained:
+        if self.init_cfg:
             return
         for module in self.modules():
             if isinstance(module, nn.Linear):

@@ -1,8 +1,11 @@
 """What a ViT says of its weights when they are saved, and asks when loaded."""
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import (Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple,
+                    Union)
 
 import torch.nn as nn
+from mmengine.model import PretrainedInit
 from torch import Tensor
 
 from dora_mm.checkpoints.safe_load import load_trusted
@@ -26,6 +29,58 @@ def check_shapes(module: nn.Module, state: Dict[str, Tensor], prefix: str,
             f'{len(own)} tensors have another shape, {name} {saved} and not '
             f'{present}: set arch (model.backbone.arch) to that of the '
             'checkpoint')
+
+
+def pretrained_cfg(
+        init_cfg: Union[None, dict, Sequence[dict]]) -> Optional[dict]:
+    """The setting that loads a checkpoint, mmengine's last, if one does."""
+    cfgs = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
+    found = [cfg for cfg in cfgs
+             if cfg['type'] in ('Pretrained', PretrainedInit)]
+    return found[-1] if found else None
+
+
+@contextmanager
+def check_parts(vit: nn.Module, init_cfg: Mapping[str, Any]) -> Iterator[None]:
+    """Refuse a checkpoint without the layers or the patch embedding of a ViT.
+
+    mmengine lists what is missing in the log, and trains on random ones.
+
+    Args:
+        vit (nn.Module): Loads the checkpoint meanwhile.
+        init_cfg (Mapping): How.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    path, prefix = init_cfg['checkpoint'], init_cfg.get('prefix')
+    loads = []
+    handle = vit._register_load_state_dict_pre_hook(
+        lambda state, *args: loads.append([*state]))
+    advice = ('publish the backbone of what it holds with '
+              "tools/publish_backbone.py, and set init_cfg.prefix='backbone.'")
+    try:
+        yield
+    except AssertionError as error:  # mmengine's, which names no file
+        if prefix is None:
+            raise
+        raise ValueError(
+            'init_cfg.prefix must be what keys of the checkpoint begin with, '
+            f'but got {prefix!r} for {path}: leave it out where they begin '
+            f'with layers and patch_embed, or {advice}') from error
+    finally:
+        handle.remove()
+    parts = ['patch_embed', *(f'layers.{i}' for i in range(vit.num_layers))]
+    for keys in loads[-1:]:
+        missing = [part for part in parts
+                   if not any(key.startswith(part + '.') for key in keys)]
+        if missing:
+            raise ValueError(
+                'init_cfg.checkpoint must hold the weights of this ViT, but '
+                f'got {path}, which has none of {missing[0]} and of '
+                f'{len(missing) - 1} other parts; its first key is '
+                f'{next(iter(keys), None)!r}: set init_cfg.prefix and '
+                f'arch to what it holds, or {advice}')
 
 
 def say_grid(module: nn.Module, state_dict: Dict[str, Any], prefix: str,
