@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -25,8 +27,8 @@ class Host(nn.Module):
         self.neck = nn.Conv2d(16, 4, 1)
 
 
-def rates(model):
-    wrapper = build_optim_wrapper(model, CFG)
+def rates(model, cfg=CFG):
+    wrapper = build_optim_wrapper(model, copy.deepcopy(cfg))
     return {
         g['param_name']: (pytest.approx(g['lr']), g['weight_decay'])
         for g in wrapper.optimizer.param_groups
@@ -60,6 +62,43 @@ def test_the_same_in_ddp_and_without_the_frozen(tmp_path):
         assert rates(model) == frozen
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_rates_of_custom_keys():
+    """mmpretrain's constructor passes lr_mult over."""
+    cfg = dict(CFG, paramwise_cfg=dict(
+        layer_decay_rate=0.1,
+        custom_keys={
+            'neck': dict(lr_mult=10.),
+            'layers.0.attn': dict(lr_mult=2., decay_mult=0.)
+        }))  # yapf: disable
+    found = rates(Host(), cfg)
+    assert found['neck.weight'] == (10., 0.5)
+    assert found['backbone.layers.0.attn.qkv.weight'] == (2e-3, 0.)
+    assert found['backbone.layers.0.ln1.weight'] == (1e-3, 0.5)
+
+
+@pytest.mark.parametrize('paramwise_cfg', [
+    dict(num_layers=12, decay_rate=0.9, decay_type='layer_wise'),
+    dict(layer_decay_rate=0.9, bypass_duplicate=True),
+    dict(norm_decay_mult=0.),
+    None,
+], ids=str)  # yapf: disable
+def test_settings_that_would_do_nothing_are_refused(paramwise_cfg):
+    """All layers got one rate, without a word."""
+    with pytest.raises(ValueError, match='must have layer_decay_rate'):
+        rates(Host(), dict(CFG, paramwise_cfg=paramwise_cfg))
+
+
+def test_an_optimiser_without_weight_decay_is_refused():
+    """It ended in a KeyError of the log."""
+    with pytest.raises(ValueError, match='weight_decay must be a number'):
+        rates(
+            Host(),
+            dict(
+                CFG,
+                optimizer=dict(type='SGD', lr=1.),
+                paramwise_cfg=dict(layer_decay_rate=0.9)))
 
 
 def test_a_backbone_without_depths_is_told():

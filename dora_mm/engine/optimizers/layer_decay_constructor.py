@@ -6,6 +6,11 @@ from torch import nn
 
 from dora_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+_SETTINGS = {
+    'layer_decay_rate', 'custom_keys', 'bias_decay_mult', 'norm_decay_mult',
+    'flat_decay_mult'
+}
+
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayConstructor(LearningRateDecayOptimWrapperConstructor):
@@ -32,8 +37,31 @@ class LayerDecayConstructor(LearningRateDecayOptimWrapperConstructor):
 
     Args:
         optim_wrapper_cfg (dict): As mmengine's constructor takes it.
-        paramwise_cfg (dict): See mmpretrain's constructor.
+        paramwise_cfg (dict): See mmpretrain's constructor. Here ``lr_mult``
+            of ``custom_keys`` counts, too.
+
+    Raises:
+        ValueError: If ``paramwise_cfg`` says no ``layer_decay_rate``, or what
+            mmpretrain's constructor passes over, as names of the hosts' own;
+            or the optimiser says no ``weight_decay``.
     """
+
+    def __init__(self,
+                 optim_wrapper_cfg: dict,
+                 paramwise_cfg: Optional[dict] = None) -> None:
+        settings = paramwise_cfg or {}
+        unknown = sorted(set(settings) - _SETTINGS)
+        if unknown or 'layer_decay_rate' not in settings:
+            raise ValueError(
+                'paramwise_cfg must have layer_decay_rate, and of '
+                f'{sorted(_SETTINGS)} only, with LayerDecayConstructor, but '
+                f'got {unknown or sorted(settings)}: what mmsegmentation and '
+                'mmdetection call decay_rate is layer_decay_rate')
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        if self.base_wd is None:
+            raise ValueError(
+                'optimizer.weight_decay must be a number with '
+                'LayerDecayConstructor, but got None: set it, to 0 for none')
 
     def add_params(self,
                    params: List[dict],
@@ -59,3 +87,6 @@ class LayerDecayConstructor(LearningRateDecayOptimWrapperConstructor):
                 return backbone.get_layer_depth(name, prefix='backbone.')
 
         super().add_params(params, module, prefix, get_layer_depth, **kwargs)
+        if prefix == '':
+            for group in params:
+                group['lr'] *= group.pop('lr_mult', 1.)
