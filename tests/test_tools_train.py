@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 import dora_mm
 from dora_mm.engine.merge_options import merge_options
+from dora_mm.engine.try_settings import try_settings
 from dora_mm.utils.shipped_configs import config_path, list_configs
 
 TOY_MODULE = '''
@@ -128,6 +129,20 @@ def test_collate_function_of_an_inherited_config(tmp_path):
     assert cfg.train_dataloader.collate_fn._scope_ == 'dora_mm'
     loader = merge(str(config)).train_dataloader
     assert loader.collate_fn == dict(type='default_collate')
+
+
+def test_data_of_an_inherited_config(tmp_path):
+    """Its settings were refused: unexpected keyword argument '_scope_'."""
+    config = tmp_path / 'own.py'
+    config.write_text("_base_ = 'dora_mm::dora/vit-t16_demo.py'")
+    (tmp_path / 'v.mp4').touch()  # never opened
+    cfg = merge(str(config), '--cfg-options',
+                f'train_dataloader.dataset.video={tmp_path / "v.mp4"}')
+    assert cfg.train_dataloader.dataset._scope_ == 'dora_mm'
+    try_settings(cfg)
+    cfg.train_dataloader.dataset.start_stride = 0
+    with pytest.raises(ValueError, match='start_stride must be'):
+        try_settings(cfg)
 
 
 def test_without_workers(toy):

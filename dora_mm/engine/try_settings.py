@@ -71,10 +71,15 @@ def _try_data(cfg: Config) -> List[Callable]:
             transforms.append(naming(path[:-1], TRANSFORMS.build)(part))
             built = path
         elif registry is DATASETS and isinstance(name, str):
-            with DATASETS.switch_scope_and_registry(None) as scoped:
+            # Left by _base_ = 'dora_mm::...', as mmengine takes it.
+            scope = part.get('_scope_')
+            with DATASETS.switch_scope_and_registry(scope) as scoped:
                 check = getattr(scoped.get(name), 'check_settings', None)
             if check:
-                arguments = {k: v for k, v in part.items() if k != 'type'}
+                arguments = {
+                    k: v
+                    for k, v in part.items() if k not in ('type', '_scope_')
+                }
                 naming(path[:-1], check)(**arguments)
     return transforms
 
