@@ -48,7 +48,8 @@ def sample_video(reader,
 
     Args:
         reader (VideoReader): Of :func:`build_reader`.
-        interval (float): Seconds; of less than a frame, at every frame.
+        interval (float): Seconds; less than a frame at the mean rate is taken
+            for one.
         detect (callable, optional): A frame to the classes of its objects,
             one for each object.
 

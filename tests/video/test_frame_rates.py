@@ -107,6 +107,19 @@ def test_a_frame_that_is_shown_for_long_is_one_image(tmp_path):
     assert [item['seconds'] for item in source.items] == [0, .2, 3]
 
 
+def test_every_frame_of_rounded_times_is_taken_once(tmp_path):
+    """Of the first twelve one in three was left out, and twice another one."""
+    times = np.rint(np.arange(37) * 1000 / 24).astype(int).tolist()
+    path = write_times(tmp_path / 'film.mkv', times, 24)
+    source = ImageSource(path, interval=1 / 24)
+    assert [item['frame'] for item in source.items] == list(range(37))
+    reader = build_reader(path)
+    light = [sample['lightness'] for sample in sample_video(reader, .01)]
+    frames = reader.get_frames(range(37))
+    assert light == [mean_lightness(frame) for frame in frames]
+    reader.close()
+
+
 @pytest.mark.parametrize('rate', [
     Fraction(30000, 1001),
     Fraction(24000, 1001),

@@ -161,10 +161,12 @@ class VideoIndex:
             np.ndarray: int64 (M, ), at 0, ``interval``, 2 ``interval`` and so
             on from the first frame to the end of the last.
         """
-        moments = np.arange(0, self.seconds, interval)
+        # What is shown at a moment has begun, but for what its time is off:
+        # containers round, to milliseconds for one. A rounding error more.
+        off = min(float(self.time_base) / 2, 0.1 / float(self.fps)) + 1e-9
+        moments = np.arange(0, self.seconds - off, interval)
         begins = self.seconds_of(np.arange(self.num_frames))
-        # What is shown at a moment has begun, but for a rounding error.
-        return np.searchsorted(begins, moments + 1e-9, side='right') - 1
+        return np.searchsorted(begins, moments + off, side='right') - 1
 
     def key_number(self, time: int) -> int:
         """Number of the key frame from which a time can be decoded.
