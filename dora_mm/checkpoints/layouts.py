@@ -180,10 +180,13 @@ def wrapper_of(checkpoint: Mapping) -> Optional[str]:
 
 
 def _holds_weights(entry: Mapping) -> bool:
-    """Whether it is a state dict, or a dict that may hold one."""
+    """Whether it is a state dict, or a dict that may hold one.
+
+    Single numbers are settings, such as the decay of a moving average.
+    """
     return any(
-        isinstance(value, Tensor) or name in _WRAPPERS
-        for name, value in entry.items())
+        value.ndim if isinstance(value, Tensor) else name in _WRAPPERS
+        and isinstance(value, Mapping) for name, value in entry.items())
 
 
 def bare_state(checkpoint: Mapping) -> Mapping:

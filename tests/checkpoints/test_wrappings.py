@@ -83,6 +83,18 @@ def test_entries_that_hold_the_state_dict(tmp_path, names):
         load_backbone(report.path, pos_interp='size'), own, (32, 32))
 
 
+@pytest.mark.parametrize('name, settings', [
+    ('ema', dict(decay=torch.tensor(.99), num_updates=torch.tensor(5))),
+    ('model', dict(module='vit', depth=12)),
+])  # yapf: disable
+def test_settings_named_as_weights_are_not_weights(tmp_path, name, settings):
+    """They were refused as a second network."""
+    own = make_run(tmp_path / 'run.pth')
+    rewrite(tmp_path / 'run.pth', lambda data: {**data, name: settings})
+    assert_same_features(
+        load_backbone(tmp_path / 'run.pth', pos_interp='size'), own, (32, 32))
+
+
 def test_a_dict_that_holds_itself_ends(tmp_path):
     data = {}
     data['state_dict'] = data
