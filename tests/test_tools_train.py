@@ -9,6 +9,7 @@ import pytest
 import torch
 from clean_python import ROOT
 from mmengine.config import Config
+from mmengine.registry import VISBACKENDS, VISUALIZERS
 
 import dora_mm
 from dora_mm.engine.merge_options import merge_options
@@ -143,6 +144,15 @@ def test_data_of_an_inherited_config(tmp_path):
     cfg.train_dataloader.dataset.start_stride = 0
     with pytest.raises(ValueError, match='start_stride must be'):
         try_settings(cfg)
+
+
+@pytest.mark.parametrize('registry', [VISUALIZERS, VISBACKENDS])
+def test_mmengine_finds_our_scope_for_pictures(registry):
+    """It warned of unexpected failures of each inherited config."""
+    with registry.switch_scope_and_registry('dora_mm') as found:
+        assert found.scope == 'dora_mm'
+        assert found.get('Visualizer' if registry is
+                         VISUALIZERS else 'LocalVisBackend') is not None
 
 
 def test_without_workers(toy):
