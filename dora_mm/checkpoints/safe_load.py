@@ -1,6 +1,7 @@
 """Reading checkpoint files without running their code; atomic writing."""
 import hashlib
 import re
+import zipfile
 from pathlib import Path
 from tarfile import is_tarfile
 from typing import Any, Callable, Optional, Union
@@ -46,6 +47,12 @@ def load_trusted(path: Union[str, Path], trust: bool = False) -> Any:
                          'damaged, its checksums do not fit; take another')
     if trust:
         return torch.load(path, map_location='cpu', weights_only=False)
+    # torch 2.4 loads them in spite of weights_only.
+    if head == b'PK\3\4' and any(
+            name.endswith('/constants.pkl')
+            for name in zipfile.ZipFile(path).namelist()):
+        raise ValueError(f'{path} must hold tensors, but is a TorchScript '
+                         'archive, which is code: save its state_dict()')
     try:
         with stand_ins():
             return torch.load(path, map_location='cpu', weights_only=True)

@@ -1,5 +1,6 @@
 """Objects of checkpoints beside tensors: read as data, made without calls."""
 import argparse
+import codecs
 import re
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator
@@ -69,6 +70,8 @@ def _make_class(full_name: str) -> type:
 
 
 _CLASSES: Dict[str, type] = {name: _make_class(name) for name in _NAMES}
+# Bytes in pickles of protocol 2, which torch itself lets through from 2.5 on.
+_CALLED = [codecs.encode] if torch.__version__ < '2.5' else []
 
 
 @contextmanager
@@ -77,7 +80,7 @@ def stand_ins() -> Iterator[None]:
     serialization = torch.serialization
     before = serialization.get_safe_globals()
     serialization.clear_safe_globals()
-    serialization.add_safe_globals(list(_CLASSES.values()))
+    serialization.add_safe_globals([*_CLASSES.values(), *_CALLED])
     try:
         yield
     finally:

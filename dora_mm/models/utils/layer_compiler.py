@@ -6,11 +6,17 @@ import torch
 import torch.nn as nn
 from mmengine.logging import print_log
 from torch import Tensor
-from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+from torch._dynamo.exc import TorchDynamoException
 from torch.utils._triton import has_triton
 
 from .warn_of_failure import warn_of_failure
 
+# Before torch 2.6 both had other names.
+_LIMIT = 'recompile_limit'
+if not hasattr(torch._dynamo.config, _LIMIT):
+    _LIMIT = 'cache_size_limit'
+_LIMIT_HIT = getattr(torch._dynamo.exc, 'FailOnRecompileLimitHit',
+                     TorchDynamoException)
 # Graphs of a run: those of teacher, objects and local views, each of all
 # tokens and of [CLS], as often as the batch changes its size.
 _MAX_GRAPHS = 64
@@ -82,7 +88,9 @@ class LayerCompiler:
             # DistributedDataParallel overlaps between layers; within one
             # there is nothing to split.
             with torch._dynamo.config.patch(
-                    optimize_ddp=False, recompile_limit=_MAX_GRAPHS):
+                    optimize_ddp=False,
+                    inline_inbuilt_nn_modules=True,
+                    **{_LIMIT: _MAX_GRAPHS}):
                 yield
         finally:
             for backbone in backbones:
@@ -121,7 +129,7 @@ class LayerCompiler:
         try:
             if self.setting is not False:
                 return self._compiled(method, layer, x, *args)
-        except (TorchDynamoException, FailOnRecompileLimitHit) as error:
+        except (TorchDynamoException, _LIMIT_HIT) as error:
             self._give_up(error)
         return call_layer(method, layer, x, *args)
 

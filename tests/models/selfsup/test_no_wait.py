@@ -26,6 +26,9 @@ class NoBlockingCopies(TorchDispatchMode):
         return out
 
 
+@pytest.mark.skipif(
+    torch.__version__ < '2.6',
+    reason='its weight norm has no gradient without data')
 @pytest.mark.parametrize('name, settings', [
     ('DoRA',
      dict(
