@@ -13,6 +13,8 @@
 #                  is compiled here (with CUDA where torch finds a GPU) and the
 #                  wheel kept: this needs a C++ compiler, and time once
 #   DORA_MM_DOCS   1 adds what builds the documentation
+#   DORA_MM_OFFICIAL  1 takes the official packages and the oldest torch in
+#                  place of OneDL's (neither DORA_MM_DET nor DORA_MM_DOCS)
 #   PYTHON         the interpreter to start from, default the first of python3,
 #                  python3.12, 3.11, 3.10 that is 3.10 to 3.12
 # pip's own settings hold: on a machine without a GPU,
@@ -23,6 +25,11 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${DORA_MM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dora_mm}
 constraints=$root/requirements/constraints.txt
+base_extras=(onedl seg eval test)
+if [[ ${DORA_MM_OFFICIAL:-0} == 1 ]]; then
+    constraints=$root/requirements/official_constraints.txt
+    base_extras=(openmmlab test)
+fi
 # Apart, so that another version of Sphinx costs no new download of torch.
 docs_constraints=$root/requirements/docs_constraints.txt
 
@@ -67,7 +74,6 @@ print('\n'.join([config['options']['install_requires'].strip()] +
                 [extras[name].strip() for name in sys.argv[2:]]))
 PY
 }
-base_extras=(onedl seg eval test)
 
 hash_stdin() {
     "$1" -c 'import hashlib, sys
