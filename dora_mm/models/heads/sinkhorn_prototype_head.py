@@ -180,7 +180,9 @@ class SinkhornPrototypeHead(BaseModule):
     def _transport(self, scores: Tensor) -> Tensor:
         """Scores (B, N, K) to the plan (B, N, K)."""
         if self.fused is None:
-            self.fused = scores.is_cuda and has_triton()
+            # The Triton of older ones interprets the kernel wrongly.
+            self.fused = scores.is_cuda and has_triton() and (
+                torch.__version__ >= '2.6')
         if self.fused:
             try:
                 # It imports Triton, which not every machine has.

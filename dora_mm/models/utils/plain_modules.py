@@ -12,7 +12,7 @@ def has_hooks(module: nn.Module) -> bool:
         somebody has put another ``forward`` in its place, as those do who
         want to see attention maps.
     """
-    return 'forward' in vars(module) or bool(
+    return 'forward' in module.__dict__ or bool(
         module._forward_hooks or module._forward_pre_hooks
         or module._backward_hooks or module._backward_pre_hooks)
 

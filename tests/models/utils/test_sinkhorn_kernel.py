@@ -11,6 +11,8 @@ from dora_mm.models import SinkhornPrototypeHead
 from dora_mm.models.utils import warn_of_failure
 
 pytest.importorskip('triton')
+pytestmark = pytest.mark.skipif(
+    torch.__version__ < '2.6', reason='its Triton does not run the kernel')
 
 AGAINST_FLOAT64 = """
 import torch
@@ -37,8 +39,6 @@ def test_kernel_against_float64():
                    env=env)
 
 
-@pytest.mark.skipif(
-    torch.__version__ < '2.6', reason='its Triton takes no such signature')
 @pytest.mark.parametrize('capability', [80, 90])
 def test_kernel_compiles_for_a_gpu(capability):
     """By Triton and ptxas, which need none."""
