@@ -14,9 +14,8 @@ HOLDER = """
 import os, sys, time
 from dora_mm.utils.hold_folder import hold_folder
 with hold_folder('--out-dir', sys.argv[1]):
-    worker = os.fork()
-    if worker:
-        print(worker, flush=True)
+    if not os.fork():  # which says so when it is past the fork itself
+        print(os.getpid(), flush=True)
     time.sleep(300)
 """
 
