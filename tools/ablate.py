@@ -142,8 +142,11 @@ def plan_run(args: argparse.Namespace, name: str,
     return folder / 'config.py', cfg
 
 
-def check_arm(args: argparse.Namespace, name: str) -> None:
-    """Refuse an arm that tools/train.py would refuse when its turn comes.
+def plan_arm(args: argparse.Namespace,
+             name: str) -> Dict[int, Tuple[Path, 'Config']]:
+    """What :func:`plan_run` gives for each seed of an arm.
+
+    An arm that tools/train.py would refuse when its turn comes is refused.
 
     Raises:
         ValueError: Naming the arm, with what tools/train.py says.
@@ -155,17 +158,17 @@ def check_arm(args: argparse.Namespace, name: str) -> None:
         **(args.cfg_options or {}), 'randomness.seed': max(args.seeds)
     }
     try:
-        plans = [plan_run(args, name, seed) for seed in args.seeds]
+        plans = {seed: plan_run(args, name, seed) for seed in args.seeds}
         # What has been trained needs its videos no more.
-        if not all(trained(path) for path, _ in plans):
+        if not all(trained(path) for path, _ in plans.values()):
             train['prepare'](options)
     except (OSError, ValueError) as error:
         raise ValueError(f'arm {name}: {error}') from error
+    return plans
 
 
-def run_config(args: argparse.Namespace, name: str, seed: int) -> Path:
-    """Write the config of one run, if it is not there."""
-    path, cfg = plan_run(args, name, seed)
+def write_config(path: Path, cfg: 'Config') -> Path:
+    """Write the config of one run, if it is not there; its file."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
@@ -273,14 +276,17 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     check_output_folder('--out-dir', args.out_dir)
     plan_evaluations(args.data, args.only, args.evaluation_options,
                      '--evaluation-options')
-    for name in (name for name in args.arms if args.arms[name] != 'colour'):
-        check_arm(args, name)
+    plans = {
+        name: plan_arm(args, name)
+        for name, source in args.arms.items() if source != 'colour'
+    }
     with hold_folder('--out-dir', args.out_dir):
-        ablate(args)
+        ablate(args, plans)
 
 
-def ablate(args: argparse.Namespace) -> None:
-    """Train, evaluate and compare what the command line names."""
+def ablate(args: argparse.Namespace,
+           plans: Dict[str, Dict[int, Tuple[Path, 'Config']]]) -> None:
+    """Train, evaluate and compare the runs of :func:`plan_arm`."""
     arms: Dict[str, Dict[str, str]] = {name: {} for name in args.arms}
     arms.update((untrained_of(name), {}) for name in args.untrained)
     for name, source in args.arms.items():
@@ -288,8 +294,8 @@ def ablate(args: argparse.Namespace) -> None:
             arms[name] = {name: source}
     configs = {
         seed: {
-            name: run_config(args, name, seed)
-            for name, source in args.arms.items() if source != 'colour'
+            name: write_config(*runs[seed])
+            for name, runs in plans.items()
         }
         for seed in args.seeds
     }

@@ -16,7 +16,6 @@ from contextlib import nullcontext
 import dora_mm  # noqa: F401  (checks versions, allows _base_='dora_mm::...')
 from dora_mm.utils.architecture_options import (add_architecture_options,
                                                 given_options)
-from dora_mm.utils.check_output import check_output_folder
 from dora_mm.utils.checkpoint_options import add_key_option, add_trust_option
 from dora_mm.utils.hold_folder import hold_folder
 from dora_mm.utils.launch import (prepare_launch, rank_of,
@@ -168,7 +167,6 @@ def main(argv=None):
         raise ValueError(f'config must be a file, but got {args.config}'
                          ': take one of configs/evaluation')
     cfg = merge_args(read_config(args.config), args, get_device())
-    check_output_folder('--work-dir', cfg.work_dir)
     prepare_launch(cfg, get_device())
     cfg.model_wrapper_cfg = dict(type='dora_mm.EvaluationWrapper')
     # Masks of two evaluations would mix, and one that is refused removes its

@@ -1,9 +1,10 @@
-import fcntl
 import json
 import os
 import re
 from pathlib import Path
 from typing import Dict, Union
+
+from .hold_folder import try_lock
 
 # The open records of this process, by path: each is locked until the process
 # ends, or claims it once more.
@@ -68,15 +69,11 @@ def _lock(record: Path, kind: str, stem: str) -> int:
         os.close(_records.pop(record))
     # Written in place: the lock is of this file, not of one that replaces it.
     handle = os.open(record, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(handle):
         os.close(handle)
         raise ValueError(
             f'--out-dir must not be in use, but got {record.parent}, where '
             f'another process is writing the {kind} of {stem}: choose another '
-            'folder, or wait until that has ended') from None
-    except OSError:  # some network file systems cannot lock
-        pass
+            'folder, or wait until that has ended')
     _records[record] = handle
     return handle

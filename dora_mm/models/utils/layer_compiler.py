@@ -89,6 +89,7 @@ class LayerCompiler:
             # there is nothing to split.
             with torch._dynamo.config.patch(
                     optimize_ddp=False,
+                    # Else torch 2.4 makes a graph for each layer.
                     inline_inbuilt_nn_modules=True,
                     **{_LIMIT: _MAX_GRAPHS}):
                 yield

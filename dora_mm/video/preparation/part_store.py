@@ -11,6 +11,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from dora_mm.utils.atomic_file import atomic_file
 from dora_mm.utils.this_host import this_host
 from dora_mm.video.file_identity import file_identity
 from dora_mm.video.readers.saved_arrays import load_arrays, save_arrays
@@ -215,7 +216,6 @@ def _take_over(path: Path, owner: str) -> bool:
     replaced since it was looked at.
     """
     claim = path.with_name('.assembling.lock')
-    temporary = path.with_name(f'.{uuid.uuid4().hex}')
     try:
         found = path.read_bytes()
         if not _was_killed(found):
@@ -226,8 +226,8 @@ def _take_over(path: Path, owner: str) -> bool:
     try:
         if claim.read_bytes() != found:
             return False
-        temporary.write_text(owner)
-        os.replace(temporary, path)
+        with atomic_file(path) as file:
+            file.temporary.write_text(owner)
     finally:
         claim.unlink(missing_ok=True)
     return True
